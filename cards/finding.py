@@ -1,0 +1,91 @@
+"""What a rule answers: one of four outcomes, with the facts, the evidence and what was missing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import IntEnum, StrEnum
+
+from fhir_mapping.model.history import SourceRef
+from fhir_mapping.model.vocabulary import Topic
+
+
+class Hook(StrEnum):
+    """The moments at which an EHR asks us."""
+
+    PATIENT_VIEW = "patient-view"
+    ORDER_SELECT = "order-select"
+    ORDER_SIGN = "order-sign"
+
+
+class Outcome(IntEnum):
+    """The four answers, in the order in which the worst of several is picked."""
+
+    NOT_APPLICABLE = 0
+    SATISFIED = 1
+    CANNOT_TELL = 2
+    FLAGGED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A fact that a rule needed: the key of its wording, and what that wording names."""
+
+    key: str
+    drug: str = ""
+    topics: frozenset[Topic] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A draft order to offer: the key of its template, and what the patient's chart lets us say in it."""
+
+    template: str
+    recommended: bool = False
+    with_dose: bool = False
+    start: date | None = None
+    end: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """A rule's answer.
+
+    `variant` picks the wording and `facts` fills it. `absent` names the Topics in which the answer rests on
+    something not being there: it only stands while they were read completely.
+    """
+
+    outcome: Outcome
+    variant: str = ""
+    facts: object = None
+    missing: tuple[Missing, ...] = ()
+    evidence: tuple[SourceRef, ...] = ()
+    absent: frozenset[Topic] = frozenset()
+    notes: tuple[str, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
+
+
+def not_applicable(*, absent: Iterable[Topic] = ()) -> Conclusion:
+    """Answer that the rule does not concern this patient or order."""
+    return Conclusion(Outcome.NOT_APPLICABLE, absent=frozenset(absent))
+
+
+def satisfied(*, absent: Iterable[Topic] = (), evidence: tuple[SourceRef, ...] = ()) -> Conclusion:
+    """Answer that all is as the rule wants it."""
+    return Conclusion(Outcome.SATISFIED, absent=frozenset(absent), evidence=evidence)
+
+
+def cannot_tell(*missing: Missing, evidence: tuple[SourceRef, ...] = ()) -> Conclusion:
+    """Answer that the chart does not hold what the rule needs."""
+    return Conclusion(Outcome.CANNOT_TELL, missing=missing, evidence=evidence)
+
+
+def worst(conclusions: Iterable[Conclusion]) -> Conclusion:
+    """Pick the answer that must not be hidden by another; missing facts of all that cannot tell are kept."""
+    found = list(conclusions)
+    chosen = max(found, key=lambda conclusion: conclusion.outcome, default=not_applicable())
+    alike = [c for c in found if c.outcome is chosen.outcome]
+    return replace(
+        chosen,
+        absent=frozenset().union(*(c.absent for c in alike)),
+        missing=tuple(dict.fromkeys(item for c in alike for item in c.missing)),
+    )

@@ -1,0 +1,233 @@
+"""Loads the knowledge files and holds them against the registered rules; any fault stops the start."""
+
+import hashlib
+import string
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from cards import rules as _families
+from cards.finding import Hook
+from cards.knowledge.texts import OrderText, Presentation, RuleText, Source
+from cards.rulebook import REGISTERED, Rule, Settings
+from fhir_mapping.catalog.loader import Catalog
+from fhir_mapping.catalog.loader import load as load_catalog
+
+_NOT_FAMILIES = ("sources.toml", "presentation.toml", "orders.toml")
+_GAP_KEYS = frozenset(
+    {"unread", "unrecognised", "diagnosis_unread", "diagnosis_possible", "problem_list_empty", "failed"}
+)
+_DRUG_SYSTEM = "rxnorm"
+
+Text = TypeVar("Text", bound=BaseModel)
+
+
+class KnowledgeError(Exception):
+    """The knowledge files are faulty and the service must not start; the message lists every fault."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        """Take every fault that was found."""
+        self.faults = tuple(faults)
+        super().__init__("the knowledge files are faulty:\n- " + "\n- ".join(self.faults))
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveRule:
+    """A rule with its wording and its numbers."""
+
+    rule: Rule
+    text: RuleText
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """Everything that the rules need besides a patient; `version` is a hash of all its files."""
+
+    rules: Mapping[str, ActiveRule]
+    sources: Mapping[str, Source]
+    orders: Mapping[str, OrderText]
+    presentation: Presentation
+    version: str
+
+    def for_hook(self, hook: Hook) -> tuple[ActiveRule, ...]:
+        """Give the live rules of one hook."""
+        return tuple(
+            active for active in self.rules.values() if hook in active.text.hooks and active.text.shipped == "live"
+        )
+
+
+@cache
+def load() -> Knowledge:
+    """Load the shipped knowledge.
+
+    Raises KnowledgeError with the list of all faults.
+    """
+    return load_from(resources.files("cards.knowledge"), REGISTERED, load_catalog())
+
+
+def load_from(folder: Traversable, registered: Mapping[str, Rule], catalog: Catalog) -> Knowledge:
+    """Load knowledge files from a folder and hold them against rules and catalogue."""
+    faults: list[str] = []
+    files = {
+        entry.name: entry.read_bytes()
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".toml")
+    }
+    tables = {name: _parse(name, content, faults) for name, content in files.items()}
+    sources = _read_sources(tables.get("sources.toml", {}), faults)
+    orders = {
+        key: order
+        for key, block in tables.get("orders.toml", {}).items()
+        if (order := _read(OrderText, block, f"orders.toml, {key}", faults)) is not None
+    }
+    presentation = _read(Presentation, tables.get("presentation.toml", {}), "presentation.toml", faults)
+    texts = [
+        (name.removesuffix(".toml"), text)
+        for name, table in tables.items()
+        if name not in _NOT_FAMILIES
+        for block in table.get("rule", ())
+        if (text := _read(RuleText, block, f"{name}, {block.get('id', 'a rule without id')}", faults))
+    ]
+    active = dict(_match(texts, registered, faults))
+    if presentation is not None:
+        for key, text in sorted((text.id, text) for _, text in texts):
+            faults += (f"{key}: {fault}" for fault in _faults_of(text, sources, orders, presentation, registered))
+        faults += _presentation_faults(presentation, sources)
+    faults += _order_faults(orders, sources, catalog)
+    faults += (
+        f"definitions.toml, {name}: unknown source {entry['source']}"
+        for name, entry in catalog.definitions.items()
+        if entry["source"] not in sources
+    )
+    if faults or presentation is None:
+        raise KnowledgeError(faults)
+    digest = hashlib.sha256(b"".join(name.encode() + content for name, content in files.items()))
+    return Knowledge(
+        rules=dict(sorted(active.items())),
+        sources=sources,
+        orders=orders,
+        presentation=presentation,
+        version=digest.hexdigest()[:12],
+    )
+
+
+def placeholders(text: str) -> frozenset[str]:
+    """Name the placeholders of a wording; a conversion or format would hide a value, so it counts as a name."""
+    return frozenset(
+        name + (f":{spec}" if spec else "") + (f"!{conversion}" if conversion else "")
+        for _, name, spec, conversion in string.Formatter().parse(text)
+        if name is not None
+    )
+
+
+def _parse(name: str, content: bytes, faults: list[str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        faults.append(f"{name}: {fault}")
+        return {}
+
+
+def _read(model: type[Text], block: Any, where: str, faults: list[str]) -> Text | None:
+    try:
+        return model.model_validate(block)
+    except ValidationError as error:
+        faults += (f"{where}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        return None
+
+
+def _read_sources(table: Mapping[str, Any], faults: list[str]) -> dict[str, Source]:
+    sources: dict[str, Source] = {}
+    for block in table.get("source", ()):
+        source = _read(Source, block, f"sources.toml, {block.get('key', 'a source without key')}", faults)
+        if source is None:
+            continue
+        if source.key in sources:
+            faults.append(f"sources.toml: two sources are called {source.key}")
+        sources[source.key] = source
+    return sources
+
+
+def _match(
+    texts: Iterable[tuple[str, RuleText]], registered: Mapping[str, Rule], faults: list[str]
+) -> Iterator[tuple[str, ActiveRule]]:
+    """Pair every rule with its text; one without the other is a fault."""
+    seen: set[str] = set()
+    for family, text in texts:
+        if text.id in seen:
+            faults.append(f"{text.id}: has two texts")
+        seen.add(text.id)
+        rule = registered.get(text.id)
+        if rule is None:
+            faults.append(f"{text.id}: a text without a rule")
+            continue
+        if rule.family != family:
+            faults.append(f"{text.id}: its text stands in {family}.toml, its rule in {rule.family}.py")
+        try:
+            settings = rule.settings.model_validate({k: s.value for k, s in text.settings.items()})
+        except ValidationError as error:
+            faults += (f"{text.id}: settings.{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
+            continue
+        yield text.id, ActiveRule(rule, text, settings)
+    faults += (f"{rule_id}: a rule without text" for rule_id in sorted(registered.keys() - seen))
+
+
+def _faults_of(
+    text: RuleText,
+    sources: Mapping[str, Source],
+    orders: Mapping[str, OrderText],
+    presentation: Presentation,
+    registered: Mapping[str, Rule],
+) -> Iterator[str]:
+    cited = [*text.sources, *(s.source for s in text.settings.values()), *(e.source for e in text.evidence)]
+    yield from (f"unknown source {key}" for key in sorted(set(cited) - sources.keys()))
+    reasons = set(text.override_reasons) - presentation.override.reasons.keys()
+    yield from (f"unknown override reason {reason}" for reason in sorted(reasons))
+    templates = {proposal.template for proposal in text.proposals} - orders.keys()
+    yield from (f"unknown draft order {template}" for template in sorted(templates))
+    others = {*text.absorbs, *text.suppresses, *text.companion_of} - registered.keys()
+    yield from (f"refers to an unknown rule {other}" for other in sorted(others))
+    rule = registered.get(text.id)
+    if rule is None:
+        return
+    for name, declared, worded in (
+        ("card", rule.variants, text.cards.keys()),
+        ("note", rule.notes, text.notes.keys()),
+        ("missing", rule.missing, text.missing.keys()),
+    ):
+        yield from (f"no text for {name} {key}" for key in sorted(declared - worded))
+        yield from (f"text for {name} {key}, which the rule never gives" for key in sorted(worded - declared))
+    for wording in text.wordings:
+        for key in sorted(placeholders(wording) - rule.fact_names):
+            yield f"the rule does not provide {{{key}}} in {wording!r}"
+    for wording in (text.when, text.then, text.if_unknown):
+        for key in sorted(placeholders(wording) - text.settings.keys()):
+            yield f"no setting {{{key}}} in {wording!r}"
+    for wording in text.missing.values():
+        for key in sorted(placeholders(wording) - {"drug"}):
+            yield f"nothing provides {{{key}}} in {wording!r}"
+
+
+def _presentation_faults(presentation: Presentation, sources: Mapping[str, Source]) -> Iterator[str]:
+    if presentation.gates.adult_years.source not in sources:
+        yield f"presentation.toml: unknown source {presentation.gates.adult_years.source}"
+    if presentation.data_gap.missing.keys() != _GAP_KEYS:
+        yield f"presentation.toml: data_gap.missing must word exactly {', '.join(sorted(_GAP_KEYS))}"
+
+
+def _order_faults(orders: Mapping[str, OrderText], sources: Mapping[str, Source], catalog: Catalog) -> Iterator[str]:
+    for key, order in orders.items():
+        if order.kind == "drug" and (_DRUG_SYSTEM, order.code or "") not in catalog.drug_codes:
+            yield f"orders.toml, {key}: code {order.code} is not in the product's own table"
+        if order.dose_text is not None and order.dose_source not in sources:
+            yield f"orders.toml, {key}: a dose without a known source"
+
+
+assert _families  # noqa: S101 - imported so that every rule is registered before the files are read

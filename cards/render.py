@@ -1,0 +1,246 @@
+"""Words a plan as cards: wording from the knowledge files, facts from the rules, chart text always escaped."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from cards.card import SUMMARY_LIMIT, Action, Card, Coding, Source, Suggestion
+from cards.compose import CardPlan, GapPlan, Plan
+from cards.evaluate import Result
+from cards.finding import Missing, Outcome, Proposal
+from cards.knowledge.loader import ActiveRule, Knowledge
+from cards.orders import draft_order
+from fhir_mapping.model.history import SourceRef, TreatmentHistory
+from fhir_mapping.model.vocabulary import ChartText
+
+TOPIC_SYSTEM = "urn:mmcds:rules"
+RULES_EXTENSION = "mmcds.rules"
+_LONGEST_CHART_TEXT = 80
+_MOST_RECORDS = 6
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:@/\"'=])")
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """Whom the draft orders are for, and how a new uuid is made."""
+
+    patient_id: str
+    new_uuid: Callable[[], str]
+
+
+def render(plan: Plan, history: TreatmentHistory, knowledge: Knowledge, addressee: Addressee) -> tuple[Card, ...]:
+    """Word every card of a plan, in its order."""
+    cards = [_card(card, history, knowledge, addressee) for card in plan.cards]
+    if plan.gap is not None:
+        cards.append(_gap_card(plan.gap, history, knowledge, addressee))
+    return tuple(cards)
+
+
+def escape(text: str) -> str:
+    """Make chart text harmless in Markdown and HTML: one line, no invisible characters, no markup."""
+    plain = "".join(
+        " " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c
+        for c in text
+        if unicodedata.category(c) not in {"Cf", "Cs", "Co"}
+    )
+    short = " ".join(plain.split())[:_LONGEST_CHART_TEXT]
+    return _MARKDOWN.sub(r"\\\1", short)
+
+
+def fill(wording: str, result: Result) -> str:
+    """Put a result's facts and its rule's numbers into a wording, and begin it with a capital."""
+    values: dict[str, Any] = dict(result.active.settings)
+    facts = result.conclusion.facts
+    if facts is not None:
+        values |= {field.name: getattr(facts, field.name) for field in fields(facts)}  # type: ignore[arg-type]
+    return _capitalised(wording.format_map({key: _written(value) for key, value in values.items()}))
+
+
+def _written(value: Any) -> str:
+    return escape(value) if isinstance(value, ChartText) else str(value)
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _clipped(summary: str) -> str:
+    if len(summary) <= SUMMARY_LIMIT:
+        return summary
+    return summary[: SUMMARY_LIMIT - 1].rsplit(" ", 1)[0] + "…"
+
+
+def _card(plan: CardPlan, history: TreatmentHistory, knowledge: Knowledge, addressee: Addressee) -> Card:
+    lead = plan.results[0]
+    text = lead.active.text
+    suggestions = tuple(_suggestions(plan, history, knowledge, addressee))
+    reasons = dict.fromkeys(code for result in plan.results for code in result.active.text.override_reasons)
+    several = len(plan.rule_ids) > 1
+    source = knowledge.sources[text.sources[0]]
+    return Card(
+        uuid=addressee.new_uuid(),
+        summary=_clipped(fill(text.cards[lead.conclusion.variant].summary, lead)),
+        detail="\n".join(_detail(plan, knowledge)),
+        indicator=plan.indicator,  # type: ignore[arg-type]
+        source=Source(
+            label=source.label,
+            url=source.url,
+            topic=Coding(system=TOPIC_SYSTEM, code=text.id, display=text.slug),
+        ),
+        suggestions=suggestions,
+        selection_behavior="any" if suggestions else None,
+        override_reasons=tuple(
+            Coding(
+                system=knowledge.presentation.override.system,
+                code=code,
+                display=knowledge.presentation.override.reasons[code],
+            )
+            for code in reasons
+        ),
+        extension=_spoken_for(plan.results) if several else None,
+    )
+
+
+def _spoken_for(results: Iterable[Result]) -> dict[str, Any]:
+    outcomes: dict[str, str] = {}
+    for result in results:
+        is_flagged = result.outcome is Outcome.FLAGGED
+        outcomes.setdefault(result.active.text.id, "flagged" if is_flagged else "cannot_tell")
+    return {RULES_EXTENSION: [{"id": key, "outcome": outcome} for key, outcome in outcomes.items()]}
+
+
+def _detail(plan: CardPlan, knowledge: Knowledge) -> Iterator[str]:
+    headings = knowledge.presentation.detail
+    lead = plan.results[0].active.text
+    yield from _list(headings.why, (line for r in plan.results for line in _why(r)))
+    notes = (fill(r.active.text.notes[key], r) for r in plan.results for key in r.conclusion.notes)
+    yield from _list(headings.note, notes)
+    evidence = headings.evidence.format(strength=lead.strength, certainty=lead.certainty)
+    yield from _list(
+        evidence,
+        (
+            f"{line.says} ({knowledge.sources[line.source].label})"
+            for active in _rules_of(plan)
+            for line in active.text.evidence
+        ),
+    )
+    yield from _list(headings.options, (line for r in plan.results for line in _options(r)))
+    yield from _list(headings.records, _records(s for r in plan.results for s in r.conclusion.evidence))
+    review = lead.reviewed
+    yield headings.unreviewed if review is None else headings.reviewed.format(by=review.by, on=review.on)
+
+
+def _rules_of(plan: CardPlan) -> Iterable[ActiveRule]:
+    return {result.active.text.id: result.active for result in plan.results}.values()
+
+
+def _why(result: Result) -> Iterator[str]:
+    for line in result.active.text.cards[result.conclusion.variant].why:
+        yield fill(line, result)
+
+
+def _options(result: Result) -> Iterator[str]:
+    for line in result.active.text.advice.options if result.active.text.advice else ():
+        yield fill(line, result)
+
+
+def _records(sources: Iterable[SourceRef]) -> Iterator[str]:
+    named = dict.fromkeys(
+        f"{source.resource_type} {source.on}" if source.on else f"{source.resource_type}, undated" for source in sources
+    )
+    yield from list(named)[:_MOST_RECORDS]
+
+
+def _list(heading: str, lines: Iterable[str]) -> Iterator[str]:
+    items = list(dict.fromkeys(lines))
+    if items:
+        yield heading
+        yield ""
+        yield from (f"- {item}" for item in items)
+        yield ""
+
+
+def _suggestions(
+    plan: CardPlan, history: TreatmentHistory, knowledge: Knowledge, addressee: Addressee
+) -> Iterator[Suggestion]:
+    """Offer each draft order once, what the facts ask for before what the rule always offers."""
+    offered: dict[str, tuple[Proposal, Result]] = {}
+    for result in plan.results:
+        for proposal in result.conclusion.proposals:
+            offered.setdefault(proposal.template, (proposal, result))
+    for result in plan.results:
+        for always in result.active.text.proposals:
+            offered.setdefault(always.template, (Proposal(always.template), result))
+    condition = history.diagnosis.source
+    for proposal, result in offered.values():
+        text = knowledge.orders[proposal.template]
+        rule = result.active.text
+        label = knowledge.sources[rule.sources[0]].label
+        resource = draft_order(
+            text,
+            proposal,
+            addressee.patient_id,
+            str(condition.reference) if condition and "/" in condition.reference else None,
+            f"Suggested by rule {rule.id} ({rule.title}). Source: {label}.",
+        )
+        yield Suggestion(
+            label=text.label,
+            uuid=addressee.new_uuid(),
+            is_recommended=proposal.recommended,
+            actions=(Action(type="create", description=text.description, resource=resource),),
+        )
+
+
+def _gap_card(gap: GapPlan, history: TreatmentHistory, knowledge: Knowledge, addressee: Addressee) -> Card:
+    words = knowledge.presentation.data_gap
+    titles = list(dict.fromkeys(result.active.text.title for result, _ in gap.undecided or ()))
+    summary = words.summary.format(titles="; ".join(titles))
+    if not titles or len(summary) > SUMMARY_LIMIT:
+        summary = words.summary_long.format(count=len({r.active.text.id for r in gap.concerned}))
+    return Card(
+        uuid=addressee.new_uuid(),
+        summary=summary,
+        detail="\n".join(_gap_detail(gap, history, knowledge)),
+        indicator=words.indicator,
+        source=Source(label="mmcds", topic=Coding(system=TOPIC_SYSTEM, code=words.id, display=words.slug)),
+        extension=_spoken_for(gap.concerned),
+    )
+
+
+def _gap_detail(gap: GapPlan, history: TreatmentHistory, knowledge: Knowledge) -> Iterator[str]:
+    words = knowledge.presentation.data_gap
+    yield from _list(
+        words.undecided,
+        (
+            f"{result.active.text.title} ({result.active.text.id}): missing "
+            + "; ".join(_missing(item, result, history, knowledge) for item in missing)
+            for result, missing in gap.undecided
+        ),
+    )
+    yield from _list(words.unread, (_topic(topic, history, knowledge) for topic in gap.topics))
+    unknown = [(u.text, u.source.resource_type) for u in gap.unrecognised]
+    unknown += [(order.label, "draft order") for order in gap.unrecognised_orders]
+    yield from _list(words.unrecognised, (f"{escape(text) or 'no name given'} ({kind})" for text, kind in unknown))
+    if gap.other_patient:
+        yield from (words.other_patient, "")
+    records = (s for result, _ in gap.undecided for s in result.conclusion.evidence)
+    yield from _list(knowledge.presentation.detail.records, _records(records))
+    yield words.closing
+
+
+def _missing(item: Missing, result: Result, history: TreatmentHistory, knowledge: Knowledge) -> str:
+    own = result.active.text.missing
+    wording = own.get(item.key) or knowledge.presentation.data_gap.missing[item.key]
+    topics = ", ".join(_topic(topic, history, knowledge) for topic in sorted(item.topics))
+    return wording.format(drug=item.drug, topics=topics)
+
+
+def _topic(topic: Any, history: TreatmentHistory, knowledge: Knowledge) -> str:
+    words = knowledge.presentation.data_gap
+    coverage = history.coverage.of(topic)
+    if coverage.lists_are_empty:
+        return words.topic_empty.format(topic=topic)
+    searches = ", ".join(words.searches[key] for key in coverage.unread)
+    return words.topic_unread.format(topic=topic, searches=searches)

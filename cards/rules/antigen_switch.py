@@ -1,0 +1,216 @@
+"""Antigen switch: after progression on BCMA-directed therapy, another antigen or another mechanism."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from cards.finding import (
+    Conclusion,
+    Missing,
+    Outcome,
+    Proposal,
+    cannot_tell,
+    not_applicable,
+    satisfied,
+    worst,
+)
+from cards.rulebook import Settings, order_rule
+from fhir_mapping.model.dates import Answer, ClinicalDate, Days
+from fhir_mapping.model.history import (
+    EndReason,
+    OrderKind,
+    Progression,
+    ProposedOrder,
+    SourceRef,
+    TreatmentHistory,
+)
+from fhir_mapping.model.vocabulary import Antigen, Certainty, Drug, Mechanism, Tier, Topic
+
+
+class Windows(Settings):
+    """Numbers of R05."""
+
+    on_or_after_last_dose_days: int
+    shortly_after_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """What R05 found: the therapy that failed, when, and what is ordered now."""
+
+    previous: str
+    ordered: str
+    last_given: ClinicalDate
+    progressed: ClinicalDate
+    days_after: Days
+
+
+@dataclass(frozen=True, slots=True)
+class _BcmaTherapy:
+    """One BCMA-directed therapy: a course of a drug, or one CAR T infusion (a single dose)."""
+
+    name: str
+    drug: Drug | None
+    mechanism: Mechanism | None
+    is_car_t: bool
+    first: ClinicalDate | None
+    last: ClinicalDate | None
+    is_sure: bool
+    target_known: bool
+    end_reason: EndReason | None
+    sources: tuple[SourceRef, ...]
+
+    def order(self) -> tuple[date, date]:
+        """Sort by the latest day on which it may last have been given; an undated one may be the latest of all."""
+        return (self.last.latest, self.last.earliest) if self.last else (date.max, date.max)
+
+
+@order_rule(
+    "R05",
+    reads={Topic.TREATMENT, Topic.CELL_THERAPY, Topic.PROGRESSION},
+    settings=Windows,
+    facts=Switch,
+    variants={"during", "shortly_after", "early_after_car_t", "later"},
+    missing={"progression", "progression_date", "therapy_dates", "given", "car_t_target"},
+)
+def bcma_again_after_progression(history: TreatmentHistory, order: ProposedOrder, settings: Windows) -> Conclusion:
+    """Another BCMA-directed drug of the same mechanism is ordered after the last one failed early."""
+    mechanism = _mechanism(order)
+    if mechanism is None or not order.may_target(Antigen.BCMA):
+        return not_applicable()
+    therapies = sorted(_bcma_therapies(history), key=_BcmaTherapy.order)
+    if not therapies:
+        return satisfied(absent={Topic.TREATMENT, Topic.CELL_THERAPY})
+    return worst(_judge(therapy, mechanism, order, history, settings) for therapy in _possible_latest(therapies))
+
+
+def _mechanism(order: ProposedOrder) -> Mechanism | None:
+    """Collection and lymphodepletion are steps towards CAR T cells, not the drug itself."""
+    if order.drug is not None and order.kind is OrderKind.DRUG:
+        return order.drug.mechanism
+    return Mechanism.T_CELL_REDIRECTION if order.kind is OrderKind.CAR_T_INFUSION else None
+
+
+def _bcma_therapies(history: TreatmentHistory) -> Iterator[_BcmaTherapy]:
+    for course in history.courses_against(Antigen.BCMA):
+        yield _BcmaTherapy(
+            name=course.drug.name,
+            drug=course.drug,
+            mechanism=course.drug.mechanism,
+            is_car_t=False,
+            first=course.first_dose,
+            last=course.last_dose,
+            is_sure=course.is_proven_or_reported,
+            target_known=True,
+            end_reason=course.end_reason,
+            sources=course.sources,
+        )
+    for infusion in history.infusions:
+        target = infusion.targets(Antigen.BCMA)
+        if target is Answer.NO:
+            continue
+        yield _BcmaTherapy(
+            name=infusion.product.name if infusion.product else "CAR T cells",
+            drug=infusion.product,
+            mechanism=Mechanism.T_CELL_REDIRECTION,
+            is_car_t=True,
+            first=infusion.infused,
+            last=infusion.infused,
+            is_sure=infusion.certainty is Certainty.STATED and infusion.tier is not Tier.PRESUMPTIVE,
+            target_known=target is Answer.YES,
+            end_reason=None,
+            sources=infusion.sources,
+        )
+
+
+def _possible_latest(therapies: list[_BcmaTherapy]) -> list[_BcmaTherapy]:
+    """Keep every therapy that may have been the last one: imprecise dates leave more than one."""
+    sure = [t.last for t in therapies if t.last is not None and t.is_sure and t.target_known]
+    return [
+        therapy
+        for therapy in therapies
+        if therapy.last is None or not any(therapy.last.is_before(last) is Answer.YES for last in sure)
+    ]
+
+
+def _judge(
+    therapy: _BcmaTherapy,
+    mechanism: Mechanism,
+    order: ProposedOrder,
+    history: TreatmentHistory,
+    settings: Windows,
+) -> Conclusion:
+    if therapy.mechanism is not mechanism:
+        return satisfied(absent={Topic.TREATMENT, Topic.CELL_THERAPY}, evidence=therapy.sources)
+    if not therapy.is_sure:
+        return cannot_tell(Missing("given", therapy.name), evidence=therapy.sources)
+    if not therapy.target_known:
+        return cannot_tell(Missing("car_t_target"), evidence=therapy.sources)
+    if therapy.first is None or therapy.last is None:
+        return cannot_tell(Missing("therapy_dates", therapy.name), evidence=therapy.sources)
+    judged = _progressions_to_judge(history, therapy.first, therapy.drug)
+    if judged:
+        return worst(_progressed(p, therapy, order, history, settings) for p in judged)
+    if therapy.end_reason in {EndReason.TOXICITY, EndReason.COMPLETION}:
+        return satisfied(absent={Topic.PROGRESSION, Topic.TREATMENT}, evidence=therapy.sources)
+    return cannot_tell(Missing("progression", therapy.name), evidence=therapy.sources)
+
+
+def _progressions_to_judge(history: TreatmentHistory, first: ClinicalDate, drug: Drug | None) -> list[Progression]:
+    """Take the latest progression since the therapy began, and earlier ones that no new treatment followed.
+
+    A worsening is often recorded at visit after visit; without treatment in between it is the same failure.
+    """
+    since = [p for p in history.progressions if p.on is None or p.on.is_after(first) is not Answer.NO]
+    latest = max((p.on for p in since if p.on), key=lambda on: on.latest, default=None)
+    return [
+        p
+        for p in since
+        if p.on is None or p.on == latest or (latest and not history.treated_between(p.on, latest, drug))
+    ]
+
+
+def _progressed(
+    progression: Progression,
+    therapy: _BcmaTherapy,
+    order: ProposedOrder,
+    history: TreatmentHistory,
+    settings: Windows,
+) -> Conclusion:
+    evidence = (progression.source, *therapy.sources)
+    on, first, last = progression.on, therapy.first, therapy.last
+    if on is None or progression.certainty is Certainty.POSSIBLE:
+        return cannot_tell(Missing("progression_date", therapy.name), evidence=evidence)
+    assert first is not None and last is not None  # noqa: S101, PT018 - undated therapies were answered before
+    days = last.days_until(on)
+    if first.is_before(on) is Answer.UNKNOWN:
+        return cannot_tell(Missing("progression_date", therapy.name), evidence=evidence)
+    match days.at_most(settings.shortly_after_days):
+        case Answer.NO:
+            everything = {Topic.TREATMENT, Topic.CELL_THERAPY, Topic.PROGRESSION}
+            return satisfied(absent=everything, evidence=evidence)
+        case Answer.UNKNOWN:
+            return cannot_tell(Missing("progression_date", therapy.name), evidence=evidence)
+        case Answer.YES:
+            pass
+    if therapy.is_car_t:
+        variant = "early_after_car_t"
+    elif days.at_most(0) is Answer.YES:
+        variant = "during"
+    elif days.at_most(settings.on_or_after_last_dose_days) is Answer.YES:
+        variant = "shortly_after"
+    else:
+        variant = "later"
+    return Conclusion(
+        Outcome.FLAGGED,
+        variant=variant,
+        facts=Switch(
+            previous=therapy.name,
+            ordered=order.drug.name if order.drug else "CAR T cells",
+            last_given=last,
+            progressed=on,
+            days_after=days,
+        ),
+        evidence=evidence,
+        proposals=() if history.has_failed(Antigen.GPRC5D) else (Proposal("gprc5d-bispecific"),),
+    )

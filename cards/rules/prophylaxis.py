@@ -1,0 +1,289 @@
+"""Prophylaxis: protection against infection in the year after CAR T-cell therapy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from cards.finding import (
+    Conclusion,
+    Hook,
+    Missing,
+    Outcome,
+    Proposal,
+    cannot_tell,
+    not_applicable,
+    satisfied,
+)
+from cards.rulebook import Settings, patient_rule
+from fhir_mapping.model.dates import Answer, ClinicalDate, Days, latest_of
+from fhir_mapping.model.history import (
+    Allergen,
+    CarTInfusion,
+    LabTest,
+    OrderKind,
+    SourceRef,
+    TreatmentHistory,
+)
+from fhir_mapping.model.vocabulary import Certainty, Cover, Tier, Topic
+
+
+class AfterCarT(Settings):
+    """Numbers that R15 and R16 share; `start_day` counts from the infusion (day 0)."""
+
+    prophylaxis_days: int
+    start_day: int
+    cd4_stop_per_ul: int
+    cd4_lookback_days: int
+    recent_dose_days: int
+    dose_covers_days: Mapping[str, int]
+
+
+class AntiviralAfterCarT(AfterCarT):
+    """Numbers of R15."""
+
+    egfr_lookback_days: int
+    egfr_minimum_for_dose: int
+
+
+class PneumocystisAfterCarT(AfterCarT):
+    """Numbers of R16; ANC in 10*9/L."""
+
+    anc_lookback_days: int
+    anc_minimum: float
+
+
+@dataclass(frozen=True, slots=True)
+class DaysAfterCarT:
+    """What R15 and R16 found: the infusion, the day since, and the CD4 count where it matters."""
+
+    product: str
+    infused: ClinicalDate | None = None
+    days: Days | None = None
+    cd4: str = ""
+    cd4_date: ClinicalDate | None = None
+
+
+_Cover = tuple[Answer, tuple[SourceRef, ...]]  # whether the patient is protected, and the records that say so
+
+_READS = {Topic.CELL_THERAPY, Topic.PROPHYLAXIS, Topic.ALLERGIES, Topic.LABS}
+_VARIANTS = {"missing", "low_cd4", "reminder"}
+_MISSING = {"infusion_date", "infusion_given", "cover"}
+
+
+@patient_rule(
+    "R15",
+    reads=_READS,
+    settings=AntiviralAfterCarT,
+    facts=DaysAfterCarT,
+    variants=_VARIANTS,
+    missing=_MISSING,
+    notes={"allergies_unread", "acyclovir_allergy", "renal_function_unread", "renal_function_low"},
+)
+def antiviral_after_car_t(history: TreatmentHistory, hook: Hook, settings: AntiviralAfterCarT) -> Conclusion:
+    """No antiviral against herpes simplex and varicella zoster in the year after CAR T cells."""
+    answer = _after_car_t(history, hook, settings, Cover.HSV_VZV)
+    return _with_antiviral(answer, history, settings) if answer.outcome is Outcome.FLAGGED else answer
+
+
+@patient_rule(
+    "R16",
+    reads=_READS,
+    settings=PneumocystisAfterCarT,
+    facts=DaysAfterCarT,
+    variants=_VARIANTS | {"not_yet_due"},
+    missing=_MISSING,
+    notes={"allergies_unread", "sulfonamide_allergy", "neutropenia", "anc_unread", "potassium_unread"},
+)
+def pneumocystis_after_car_t(history: TreatmentHistory, hook: Hook, settings: PneumocystisAfterCarT) -> Conclusion:
+    """No protection against Pneumocystis pneumonia in the year after CAR T cells."""
+    answer = _after_car_t(history, hook, settings, Cover.PJP)
+    return _with_pjp_agent(answer, history, settings) if answer.outcome is Outcome.FLAGGED else answer
+
+
+def _after_car_t(history: TreatmentHistory, hook: Hook, settings: AfterCarT, need: Cover) -> Conclusion:
+    cover = _cover(history, settings, need)
+    answer = _by_day(history, hook, settings, cover)
+    about_to_start = hook is Hook.ORDER_SIGN and any(
+        order.is_car_t_infusion or order.kind is OrderKind.LYMPHODEPLETION for order in history.judged_orders
+    )
+    if not about_to_start or answer.outcome in {Outcome.FLAGGED, Outcome.CANNOT_TELL}:
+        return answer
+    return _reminder(history, cover)
+
+
+def _by_day(history: TreatmentHistory, hook: Hook, settings: AfterCarT, cover: _Cover) -> Conclusion:
+    """Judge by the days since the latest infusion."""
+    is_covered, cover_sources = cover
+    if not history.infusions:
+        return not_applicable(absent={Topic.CELL_THERAPY})
+    if is_covered is Answer.YES:
+        return satisfied(evidence=cover_sources)
+    known = [i for i in history.infusions if _is_known(i)]
+    unsure = [i for i in history.infusions if not _is_known(i)]
+    latest = latest_of([i.infused for i in known if i.infused])
+    within_year = latest.days_until(history.today).at_most(settings.prophylaxis_days) if latest else None
+    if latest is None or (unsure and within_year is not Answer.YES):
+        sources = tuple(source for i in unsure for source in i.sources)
+        key = "infusion_date" if any(i.infused is None for i in unsure) else "infusion_given"
+        return cannot_tell(Missing(key), evidence=sources)
+    last = max(known, key=lambda i: i.infused.latest if i.infused else history.as_of)
+    facts = DaysAfterCarT(
+        product=last.product.name if last.product else "CAR T cells",
+        infused=latest,
+        days=latest.days_until(history.today),
+    )
+    match within_year:
+        case Answer.NO:
+            return _after_the_year(history, hook, settings, facts, last)
+        case Answer.YES:
+            return _within_the_year(hook, settings, facts, last, cover)
+        case _:
+            return cannot_tell(Missing("infusion_date"), evidence=last.sources)
+
+
+def _within_the_year(
+    hook: Hook, settings: AfterCarT, facts: DaysAfterCarT, last: CarTInfusion, cover: _Cover
+) -> Conclusion:
+    assert facts.days is not None  # noqa: S101 - the infusion has a date, or the year could not have been judged
+    before_start = facts.days.less_than(settings.start_day)
+    if before_start is not Answer.NO and hook is Hook.ORDER_SIGN:
+        return _flagged("not_yet_due", facts, last.sources)  # only the signing of an order is worth a word
+    if before_start is Answer.YES:
+        return satisfied(evidence=last.sources)
+    if before_start is Answer.UNKNOWN:
+        return cannot_tell(Missing("infusion_date"), evidence=last.sources)
+    if cover[0] is Answer.UNKNOWN:
+        return cannot_tell(Missing("cover"), evidence=cover[1])
+    return _flagged("missing", facts, last.sources)
+
+
+def _is_known(infusion: CarTInfusion) -> bool:
+    return (
+        infusion.infused is not None
+        and infusion.certainty is Certainty.STATED
+        and infusion.tier is not Tier.PRESUMPTIVE
+    )
+
+
+def _flagged(variant: str, facts: DaysAfterCarT, sources: tuple[SourceRef, ...]) -> Conclusion:
+    return Conclusion(
+        Outcome.FLAGGED,
+        variant=variant,
+        facts=facts,
+        evidence=sources,
+        absent=frozenset({Topic.PROPHYLAXIS}),
+    )
+
+
+def _after_the_year(
+    history: TreatmentHistory, hook: Hook, settings: AfterCarT, facts: DaysAfterCarT, last: CarTInfusion
+) -> Conclusion:
+    """Past the year, a recent low CD4 count alone keeps the question open; nobody is told to stop."""
+    if hook is not Hook.PATIENT_VIEW:
+        return not_applicable()
+    cd4 = history.latest_lab(LabTest.CD4)
+    if (
+        cd4 is None
+        or cd4.on is None
+        or cd4.on.days_until(history.today).at_most(settings.cd4_lookback_days) is not Answer.YES
+        or cd4.at_most(settings.cd4_stop_per_ul) is not Answer.YES
+    ):
+        return satisfied(evidence=last.sources)
+    low = replace(facts, cd4=str(cd4), cd4_date=cd4.on)
+    return _flagged("low_cd4", low, (*last.sources, cd4.source))
+
+
+def _reminder(history: TreatmentHistory, cover: _Cover) -> Conclusion:
+    """CAR T cells or their lymphodepletion are being signed: the prophylaxis of the year after can be ordered now."""
+    match cover[0]:
+        case Answer.YES:
+            return satisfied(evidence=cover[1])
+        case Answer.UNKNOWN:
+            return cannot_tell(Missing("cover"), evidence=cover[1])
+        case Answer.NO:
+            product = next((o.drug.name for o in history.judged_orders if o.is_car_t_infusion and o.drug), "CAR T")
+            return _flagged("reminder", DaysAfterCarT(product), ())
+
+
+def _cover(history: TreatmentHistory, settings: AfterCarT, need: Cover) -> _Cover:
+    """Whether the patient is protected today: by a drug in force, a draft order, or a dose that still protects."""
+    if any(o.drug and need in o.drug.covers and o.systemic for o in history.orders):
+        return Answer.YES, ()
+    records = [care for care in history.supportive_care if care.covers(need)]
+    for answer in (Answer.YES, Answer.UNKNOWN):
+        sources = tuple(
+            care.source
+            for care in records
+            if answer in {care.in_force, _still_protects(care.drug.id, care.last_dose, history, settings)}
+        )
+        if sources:
+            return answer, sources
+    return Answer.NO, ()
+
+
+def _still_protects(
+    drug: str, last_dose: ClinicalDate | None, history: TreatmentHistory, settings: AfterCarT
+) -> Answer:
+    if last_dose is None:
+        return Answer.NO
+    days = settings.dose_covers_days.get(drug, settings.recent_dose_days)
+    return last_dose.days_until(history.today).at_most(days)
+
+
+def _with_antiviral(answer: Conclusion, history: TreatmentHistory, settings: AntiviralAfterCarT) -> Conclusion:
+    """Offer acyclovir where allergies were read and none speaks against it; a dose only with good renal function."""
+    if not history.coverage.is_complete(Topic.ALLERGIES):
+        return replace(answer, notes=("allergies_unread",))
+    if history.is_allergic_to(Allergen.ACYCLOVIR):
+        return replace(answer, notes=("acyclovir_allergy",))
+    egfr = history.latest_lab(LabTest.EGFR)
+    is_recent = (
+        egfr is not None
+        and egfr.on is not None
+        and egfr.on.days_until(history.today).at_most(settings.egfr_lookback_days) is Answer.YES
+        and history.coverage.is_complete(Topic.LABS)
+    )
+    notes: tuple[str, ...] = ()
+    is_enough = is_recent and egfr is not None and egfr.at_least(settings.egfr_minimum_for_dose) is Answer.YES
+    if not is_recent:
+        notes = ("renal_function_unread",)
+    elif not is_enough:
+        notes = ("renal_function_low",)
+    return _proposing(answer, "antiviral", settings, notes=notes, recommended=is_recent, with_dose=is_enough)
+
+
+def _with_pjp_agent(answer: Conclusion, history: TreatmentHistory, settings: PneumocystisAfterCarT) -> Conclusion:
+    """Offer sulfamethoxazole-trimethoprim, or atovaquone where allergy or neutropenia speaks against it."""
+    if not history.coverage.is_complete(Topic.ALLERGIES):
+        return replace(answer, notes=("allergies_unread",))
+    if history.is_allergic_to(Allergen.SULFONAMIDE):
+        return _proposing(answer, "pjp-alternative", settings, notes=("sulfonamide_allergy",), recommended=True)
+    anc = history.latest_lab(LabTest.ANC)
+    if (
+        anc is None
+        or anc.on is None
+        or anc.on.days_until(history.today).at_most(settings.anc_lookback_days) is not Answer.YES
+        or not history.coverage.is_complete(Topic.LABS)
+    ):
+        return _proposing(answer, "pjp-first-choice", settings, notes=("anc_unread", "potassium_unread"))
+    if anc.at_least(settings.anc_minimum) is not Answer.YES:
+        return _proposing(answer, "pjp-alternative", settings, notes=("neutropenia",), recommended=True)
+    return _proposing(answer, "pjp-first-choice", settings, notes=("potassium_unread",))
+
+
+def _proposing(
+    answer: Conclusion,
+    template: str,
+    settings: AfterCarT,
+    *,
+    notes: tuple[str, ...],
+    recommended: bool = False,
+    with_dose: bool = False,
+) -> Conclusion:
+    facts = answer.facts
+    infused = facts.infused if isinstance(facts, DaysAfterCarT) else None
+    within_year = answer.variant in {"missing", "not_yet_due"} and infused is not None
+    start = infused.latest + timedelta(settings.start_day) if within_year and infused else None
+    end = infused.latest + timedelta(settings.prophylaxis_days) if within_year and infused else None
+    proposal = Proposal(template, recommended, with_dose, start, end)
+    return replace(answer, notes=notes, proposals=(proposal,))

@@ -1,0 +1,66 @@
+"""The command line `mmcds`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from cards.knowledge.loader import KnowledgeError
+from cds_service import __version__, telemetry
+from cds_service.app import create_app
+from cds_service.cli.demo import run_demo
+from cds_service.errors import SettingsError
+from cds_service.server import Server, refuse_without_auth_switch
+from cds_service.settings import load_settings
+from fhir_mapping.catalog import generate as generator
+from fhir_mapping.catalog.loader import CatalogError
+from fhir_mapping.catalog.texts import read_text
+
+_START_FAILED = 2
+
+
+@click.group()
+@click.version_option(__version__, prog_name="mmcds")
+def main() -> None:
+    """CDS Hooks service for T-cell-redirecting therapy in multiple myeloma."""
+
+
+@main.command()
+def serve() -> None:
+    """Keep the service running on MMCDS_HOST and MMCDS_PORT (127.0.0.1:8080)."""
+    telemetry.configure_logging()
+    try:
+        settings = load_settings()
+        refuse_without_auth_switch(settings)
+        if settings.development_switches:
+            telemetry.warn("development switches are on: not for real patients", switches=settings.development_switches)
+        app = create_app(settings)
+    except (SettingsError, KnowledgeError, CatalogError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(_START_FAILED)
+    Server(app, settings).run()
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print each answer as it came over HTTP.")
+def demo(as_json: bool) -> None:
+    """Start the service, fire hooks for synthetic patients, print the cards, and stop."""
+    sys.exit(run_demo(as_json=as_json))
+
+
+@main.group()
+def catalogue() -> None:
+    """The code tables of the product."""
+
+
+@catalogue.command()
+@click.option("--check", is_flag=True, help="Write nothing; fail when the table is stale.")
+def generate(check: bool) -> None:
+    """Make codes.csv out of terminology.csv and traps.toml."""
+    table = generator.generate()
+    if check:
+        if table != read_text("codes.csv"):
+            click.echo("codes.csv is stale: run `mmcds catalogue generate`", err=True)
+            sys.exit(1)
+        return
+    (Path(generator.__file__).parent / "codes.csv").write_text(table, encoding="utf-8")

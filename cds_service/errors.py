@@ -1,0 +1,118 @@
+"""Everything that can go wrong, and how it is told.
+
+CdsError
+├── SettingsError               stops the start; lists every bad variable by name, never its value
+├── RequestError                the caller must change something
+│   ├── MalformedRequest        400   not JSON, or a member that CDS Hooks requires is missing or wrong
+│   ├── NotFound                404   unknown service or route
+│   ├── MethodNotAllowed        405
+│   ├── TooLarge                413
+│   └── UnsupportedMediaType    415   another Content-Type, or any Content-Encoding
+└── PatientDataError            the chart could not be used
+    ├── DataUnavailable         412   not one Topic could be read even in part
+    └── WrongFhirVersion        412   draft orders of another FHIR version
+
+A message says what happened, what it means and what to do. It never holds patient data, a token, or what the
+caller sent. One bad resource is a DataGap and one crashing rule a failed result: neither is an error here.
+"""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+
+class CdsError(Exception):
+    """Base of all errors of the service."""
+
+
+class SettingsError(CdsError):
+    """The environment is not one the service may start in."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        """Take every fault, each naming its variable."""
+        self.faults = tuple(faults)
+        super().__init__("the service cannot start:\n- " + "\n- ".join(self.faults))
+
+
+class HttpError(CdsError):
+    """An error with an HTTP status and an OperationOutcome for the caller."""
+
+    status: ClassVar[int]
+    issue_code: ClassVar[str]
+    label: ClassVar[str]
+
+
+class RequestError(HttpError):
+    """The caller must change something."""
+
+
+class MalformedRequest(RequestError):
+    """The body is not a CDS Hooks request for this service."""
+
+    status = 400
+    issue_code = "structure"
+    label = "malformed_request"
+
+
+class NotFound(RequestError):
+    """No such service or route."""
+
+    status = 404
+    issue_code = "not-found"
+    label = "not_found"
+
+
+class MethodNotAllowed(RequestError):
+    """The route exists, the method does not."""
+
+    status = 405
+    issue_code = "not-supported"
+    label = "method_not_allowed"
+
+
+class TooLarge(RequestError):
+    """The body is larger than the configured limit."""
+
+    status = 413
+    issue_code = "too-long"
+    label = "too_large"
+
+
+class UnsupportedMediaType(RequestError):
+    """The body is not plain JSON."""
+
+    status = 415
+    issue_code = "not-supported"
+    label = "unsupported_media_type"
+
+
+class PatientDataError(HttpError):
+    """The chart could not be used."""
+
+
+class DataUnavailable(PatientDataError):
+    """Nothing that the rules of this hook need could be read."""
+
+    status = 412
+    issue_code = "required"
+    label = "data_unavailable"
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        """Name the prefetch keys without a usable value."""
+        super().__init__(
+            "None of the patient's data that this service needs could be read, so nothing was checked. "
+            f"Supply these prefetch keys: {', '.join(keys)}."
+        )
+
+
+class WrongFhirVersion(PatientDataError):
+    """The draft orders are not FHIR R4."""
+
+    status = 412
+    issue_code = "not-supported"
+    label = "wrong_fhir_version"
+
+
+def operation_outcome(issue_code: str, diagnostics: str) -> dict[str, Any]:
+    """Make the FHIR OperationOutcome that goes with every status but 200."""
+    issue = {"severity": "error", "code": issue_code, "diagnostics": diagnostics}
+    return {"resourceType": "OperationOutcome", "issue": [issue]}

@@ -1,0 +1,57 @@
+"""Gets the resources that the rules need, and notes for every search how completely it was answered."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from msgspec import Raw
+
+from cds_service.hook_models import is_about
+from fhir_mapping import wire
+from fhir_mapping.model.coverage import Level
+from fhir_mapping.needs import Reading, Search
+
+_UNAVAILABLE = Reading(Level.UNAVAILABLE)
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What was read so far; `foreign_keys` names the prefetch keys that were dropped for another patient's data."""
+
+    found: list[wire.Found] = field(default_factory=list)
+    readings: dict[str, Reading] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+    foreign_keys: list[str] = field(default_factory=list)
+
+    def read(
+        self,
+        keys: Iterable[str],
+        searches: Mapping[str, Search],
+        prefetch: Mapping[str, Raw],
+        patient_id: str,
+    ) -> None:
+        """Read some of the searches from the prefetch."""
+        for key in keys:
+            self.readings[key] = self._read_one(key, searches[key], prefetch.get(key), patient_id)
+
+    def _read_one(self, key: str, search: Search, raw: Raw | None, patient_id: str) -> Reading:
+        if raw is None:
+            return _UNAVAILABLE
+        if bytes(raw).strip() == b"null":
+            return Reading(Level.COMPLETE)  # the client says that there is none
+        pile = wire.decode_pile(raw)
+        if pile is None:
+            return _UNAVAILABLE
+        if not all(is_about(item.resource, patient_id) for item in pile.found):
+            self.foreign_keys.append(key)
+            return _UNAVAILABLE
+        outcomes = [o for item in pile.found if isinstance(o := item.resource, wire.OperationOutcome)]
+        wanted = [item for item in pile.found if type(item.resource).__name__ == search.resource_type]
+        failed = any(outcome.says_failed for outcome in outcomes)
+        if not wanted and (failed or (pile.found and not outcomes and not pile.is_whole)):
+            return _UNAVAILABLE  # an error, or one single resource of another type
+        self.found += pile.found
+        self.unreadable += (kind or search.resource_type for kind in pile.unreadable)
+        is_complete = pile.is_whole and not pile.unreadable and not failed
+        if outcomes and not wanted and len(pile.found) == len(outcomes):
+            is_complete = not pile.unreadable  # "no results", said as a warning
+        return Reading(Level.COMPLETE if is_complete else Level.PARTIAL, len(wanted))

@@ -1,0 +1,147 @@
+"""The hook request: what CDS Hooks requires is checked, everything else is taken as it comes."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from cards.finding import Hook
+from cds_service.errors import MalformedRequest, WrongFhirVersion
+from fhir_mapping import wire
+from fhir_mapping.build import Drafts
+from fhir_mapping.readers.context import local_reference
+
+_OTHER_FHIR_VERSIONS = frozenset(
+    {"MedicationOrder", "DiagnosticOrder", "ProcedureRequest", "ReferralRequest", "NutritionRequest"}
+)
+_LONGEST_ID = 1_024  # characters; FHIR allows 64, Epic's draft ids have about 190
+
+
+class _Envelope(msgspec.Struct, rename="camel"):
+    hook: Raw | UnsetType = UNSET
+    hook_instance: Raw | UnsetType = UNSET
+    context: Raw | UnsetType = UNSET
+    prefetch: Raw | UnsetType = UNSET
+    fhir_authorization: Raw | UnsetType = UNSET
+
+
+class _Context(msgspec.Struct, rename="camel"):
+    user_id: Raw | UnsetType = UNSET
+    patient_id: Raw | UnsetType = UNSET
+    selections: Raw | UnsetType = UNSET
+    draft_orders: Raw | UnsetType = UNSET
+
+
+class _Authorization(msgspec.Struct):
+    patient: str | None = None
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+@dataclass(frozen=True, slots=True)
+class HookRequest:
+    """One request, its chart still undecoded; `prefetch` maps each sent key to its raw value."""
+
+    hook: Hook
+    patient_id: str
+    user_is_clinician: bool
+    drafts: Drafts = field(default_factory=Drafts)
+    prefetch: dict[str, Raw] = field(default_factory=dict)
+    token_is_for_another_patient: bool = False
+
+
+def parse_request(body: bytes, hook: Hook) -> HookRequest:
+    """Check the members that CDS Hooks requires and split off the parts that are decoded later.
+
+    Raises MalformedRequest for what makes the request unusable, WrongFhirVersion for draft orders not in R4.
+    """
+    try:
+        envelope = _envelope.decode(body)
+    except wire.UNREADABLE:
+        raise MalformedRequest(
+            "The body is not a JSON object that can be read (broken JSON, not UTF-8, or nested too deep). "
+            "Send one CDS Hooks request as JSON."
+        ) from None
+    named = _text(envelope.hook, "hook")
+    if named != hook.value:
+        raise MalformedRequest(f"This service answers the hook {hook.value}; the request names another one.")
+    _text(envelope.hook_instance, "hookInstance")
+    context = wire.decode(envelope.context, _Context)
+    if context is None:
+        raise MalformedRequest("The member context is missing or no object.")
+    user = _text(context.user_id, "context.userId")
+    patient_id = _text(context.patient_id, "context.patientId").removeprefix("Patient/")
+    return HookRequest(
+        hook=hook,
+        patient_id=patient_id,
+        user_is_clinician=(local_reference(user) or "").partition("/")[0] not in {"Patient", "RelatedPerson"},
+        drafts=_drafts(context, patient_id, hook),
+        prefetch=wire.decode(envelope.prefetch, dict[str, Raw]) or {},
+        token_is_for_another_patient=_is_for_another_patient(envelope.fhir_authorization, patient_id),
+    )
+
+
+def _text(raw: Raw | UnsetType, name: str) -> str:
+    text = wire.decode(raw, str)
+    if text is None or not text.strip():
+        raise MalformedRequest(f"The member {name} is missing, empty or no string.")
+    if len(text) > _LONGEST_ID:
+        raise MalformedRequest(f"The member {name} is longer than {_LONGEST_ID} characters.")
+    return text
+
+
+def _is_for_another_patient(raw: Raw | UnsetType, patient_id: str) -> bool:
+    authorization = wire.decode(raw, _Authorization)
+    return authorization is not None and authorization.patient not in {None, patient_id}
+
+
+def _drafts(context: _Context, patient_id: str, hook: Hook) -> Drafts:
+    """Read the draft orders; on order-select only the selected ones are judged."""
+    if hook is Hook.PATIENT_VIEW or context.draft_orders is UNSET:
+        return Drafts()
+    pile = wire.decode_pile(context.draft_orders)
+    if pile is None:
+        return Drafts()
+    if _OTHER_FHIR_VERSIONS.intersection(pile.other_types):
+        raise WrongFhirVersion(
+            "The draft orders are not FHIR R4, so they were not judged. Call this service with R4 resources."
+        )
+    own: list[wire.MedicationRequest | wire.ServiceRequest] = []
+    foreign = 0
+    for item in pile.found:
+        order = item.resource
+        if not isinstance(order, wire.MedicationRequest | wire.ServiceRequest):
+            continue
+        if is_about(order, patient_id):
+            own.append(order)
+        else:
+            foreign += 1
+    selected = _selected(context, own) if hook is Hook.ORDER_SELECT else own
+    medications = tuple(item for item in pile.found if isinstance(item.resource, wire.Medication))
+    return Drafts(
+        orders=tuple((order, any(order is other for other in selected)) for order in own),
+        medications=medications,
+        foreign=foreign,
+        unreadable=sum(kind in {"MedicationRequest", "ServiceRequest"} for kind in pile.unreadable),
+    )
+
+
+def _selected(
+    context: _Context, orders: list[wire.MedicationRequest | wire.ServiceRequest]
+) -> list[wire.MedicationRequest | wire.ServiceRequest]:
+    """Find the selected drafts by "Type/id" or by bare id; a selection that fits none leaves all selected."""
+    selections = wire.decode(context.selections, tuple[str, ...]) or ()
+    wanted = {local_reference(selection) for selection in selections}
+    chosen = [order for order in orders if order.id and ({f"{type(order).__name__}/{order.id}", order.id} & wanted)]
+    return chosen or orders
+
+
+def is_about(resource: wire.Resource, patient_id: str) -> bool:
+    """Whether a resource is about this patient; one that names nobody came with the patient's own data."""
+    if isinstance(resource, wire.Patient):
+        return resource.id in {None, patient_id}
+    subject = resource.patient if isinstance(resource, wire.AllergyIntolerance) else resource.subject
+    if subject is None or subject.reference is None:
+        return True
+    return local_reference(subject.reference) in {f"Patient/{patient_id}", patient_id}

@@ -1,0 +1,69 @@
+"""The table of CDS services, one per hook; discovery is rendered from it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from cards.finding import Hook
+from fhir_mapping.catalog.loader import Catalog
+from fhir_mapping.needs import searches
+
+_USAGE = (
+    "For clinicians who treat multiple myeloma. Needs FHIR R4. Send every prefetch key: what is not sent is "
+    "reported as not read, never taken as absent. order-sign is the hook that safety depends on."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One CDS service; clients key services by id, so each hook has its own."""
+
+    id: str
+    hook: Hook
+    title: str
+    description: str
+
+
+SERVICES = {
+    service.id: service
+    for service in (
+        Service(
+            "mmcds-patient-view",
+            Hook.PATIENT_VIEW,
+            "Myeloma: prophylaxis after CAR T cells",
+            "When the chart of a patient with multiple myeloma is opened: prophylaxis missing in the year after "
+            "CAR T cells.",
+        ),
+        Service(
+            "mmcds-order-select",
+            Hook.ORDER_SELECT,
+            "Myeloma: sequence and washout of T-cell therapy",
+            "When treatment for multiple myeloma is selected: washout before CAR T cells, antigen switch after "
+            "progression, missing prophylaxis. Judges the selected orders; the other drafts are context.",
+        ),
+        Service(
+            "mmcds-order-sign",
+            Hook.ORDER_SIGN,
+            "Myeloma: sequence, washout and prophylaxis of T-cell therapy",
+            "When orders for multiple myeloma are signed: washout before CAR T cells, antigen switch after "
+            "progression, missing prophylaxis.",
+        ),
+    )
+}
+
+
+def discovery(catalog: Catalog) -> dict[str, Any]:
+    """Describe every service with its prefetch templates."""
+    templates = {key: search.query for key, search in searches(catalog).items()}
+    return {
+        "services": [
+            {
+                "hook": service.hook.value,
+                "id": service.id,
+                "title": service.title,
+                "description": service.description,
+                "usageRequirements": _USAGE,
+                "prefetch": templates,
+            }
+            for service in SERVICES.values()
+        ]
+    }

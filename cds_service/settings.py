@@ -1,0 +1,98 @@
+"""The service's settings, from the environment; every fault is reported at once, and no value is ever shown."""
+
+import os
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cds_service.errors import SettingsError
+
+PREFIX = "MMCDS_"
+
+
+class Settings(BaseSettings):
+    """What an operator may set; each variable is the field's name in capitals after MMCDS_."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    env: Literal["development", "production"] = "development"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    auth: Literal["on", "off"] = "on"
+    as_of: str | None = None
+    time_zone: str | None = None
+    body_limit_bytes: int = Field(default=20_000_000, ge=1_000)
+
+    @field_validator("as_of")
+    @classmethod
+    def _is_a_day(cls, value: str | None) -> str | None:
+        # Kept as text: a pydantic date would take "2021" for a number of seconds
+        if value is not None and (len(value) != len("2026-11-20") or not date.fromisoformat(value)):
+            raise ValueError("must be a day such as 2026-11-20")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, value: str | None) -> str | None:
+        try:
+            return value if value is None else ZoneInfo(value).key
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("must be an IANA time zone such as America/New_York") from None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The hospital's time zone; UTC while none is set."""
+        return ZoneInfo(self.time_zone or "UTC")
+
+    def today(self) -> date:
+        """Give the clinical date: the fixed one, else the calendar day in the hospital's time zone."""
+        return date.fromisoformat(self.as_of) if self.as_of else datetime.now(self.zone).date()
+
+    @property
+    def development_switches(self) -> tuple[str, ...]:
+        """Name the switches in force that must never be used with real patients."""
+        switches = {"MMCDS_AUTH=off": self.auth == "off", "MMCDS_AS_OF": self.as_of is not None}
+        return tuple(name for name, is_on in switches.items() if is_on)
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment.
+
+    Raises SettingsError with every fault: unknown variables, bad values, and what production forbids.
+    """
+    environ = os.environ if environ is None else environ
+    given = {
+        name.removeprefix(PREFIX).lower(): value for name, value in environ.items() if name.upper().startswith(PREFIX)
+    }
+    faults = [f"{PREFIX}{name.upper()} is not a setting" for name in given if name not in Settings.model_fields]
+    known = {name: value for name, value in given.items() if name in Settings.model_fields}
+    try:
+        settings = Settings.model_validate(known)
+    except ValidationError as error:
+        faults += [_fault(e) for e in error.errors(include_input=False, include_url=False)]
+        raise SettingsError(sorted(faults)) from None
+    faults += _production_faults(settings)
+    if faults:
+        raise SettingsError(sorted(faults))
+    return settings
+
+
+def _fault(error: Any) -> str:
+    return f"{PREFIX}{str(error['loc'][0]).upper()}: {error['msg']}"
+
+
+def _production_faults(settings: Settings) -> list[str]:
+    if settings.env != "production":
+        return []
+    faults = []
+    if settings.time_zone is None:
+        faults.append("MMCDS_TIME_ZONE must be set in production: days are counted in the hospital's time zone")
+    if settings.auth == "off":
+        faults.append("MMCDS_AUTH=off is refused in production")
+    if settings.as_of is not None:
+        faults.append("MMCDS_AS_OF is refused in production")
+    return faults

@@ -1,0 +1,115 @@
+"""Logs and decision records: the only module that logs, and only what is on its list of keys."""
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import structlog
+
+# Nothing else may appear in a log line: no patient, user, order, hookInstance, header, body or exception text
+ALLOWED_KEYS = frozenset(
+    {
+        "event",
+        "level",
+        "timestamp",
+        "request_id",
+        "service",
+        "status",
+        "label",
+        "rules",
+        "shown",
+        "coverage",
+        "gaps",
+        "code_version",
+        "knowledge_version",
+        "milliseconds",
+        "prefetch_key",
+        "switches",
+        "fault",
+        "place",
+        "address",
+        "dropped_keys",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """What was decided in one call, without patient data.
+
+    `rules` maps each rule to its outcomes, `coverage` each Topic to how completely it was read, `gaps` counts
+    what could not be read by reason; `milliseconds` is the time from the last body byte to the answer.
+    """
+
+    request_id: str
+    service: str
+    status: int
+    label: str
+    code_version: str
+    knowledge_version: str
+    rules: Mapping[str, tuple[str, ...]]
+    shown: tuple[str, ...]
+    coverage: Mapping[str, str]
+    gaps: Mapping[str, int]
+    milliseconds: float
+
+
+class Recorder(Protocol):
+    """Where decision records go."""
+
+    def record(self, decision: DecisionRecord) -> None:
+        """Keep one decision record."""
+
+
+class LogRecorder:
+    """Writes each decision record as one structured log line."""
+
+    def record(self, decision: DecisionRecord) -> None:
+        """Write the line."""
+        log("decision", **asdict(decision))
+
+
+def configure_logging() -> None:
+    """Send JSON lines to standard error; keys that are not on the list never get that far."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            _only_allowed_keys,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def log(event: str, **values: Any) -> None:
+    """Write an informational line."""
+    structlog.get_logger().info(event, **values)
+
+
+def warn(event: str, **values: Any) -> None:
+    """Write a line that an operator should look at."""
+    structlog.get_logger().warning(event, **values)
+
+
+def fault(event: str, error: BaseException, **values: Any) -> None:
+    """Write a line about a fault of ours: the type of the exception and its place, never its text."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        place = f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} in {code.co_name}"
+        trace = trace.tb_next
+    structlog.get_logger().error(event, fault=type(error).__name__, place=place, **values)
+
+
+def _only_allowed_keys(logger: Any, method: str, values: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    dropped = sorted(values.keys() - ALLOWED_KEYS)
+    for key in dropped:
+        del values[key]
+    if dropped:
+        values["dropped_keys"] = dropped
+    return values

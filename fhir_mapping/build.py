@@ -1,0 +1,213 @@
+"""build_history: everything that was read about one patient, turned into one treatment history."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, tzinfo
+from itertools import chain
+from typing import Any
+
+from fhir_mapping import wire
+from fhir_mapping.catalog.loader import Catalog
+from fhir_mapping.courses import courses, infusions, progressions
+from fhir_mapping.model.coverage import Coverage
+from fhir_mapping.model.dates import Answer, ClinicalDate
+from fhir_mapping.model.history import (
+    Allergy,
+    CarTInfusion,
+    DataGap,
+    Diagnosis,
+    Exposure,
+    GapCode,
+    LabResult,
+    Person,
+    Progression,
+    ProposedOrder,
+    SupportiveCare,
+    TCellCollection,
+    TreatmentHistory,
+    UnrecognisedTreatment,
+)
+from fhir_mapping.readers.conditions import ComfortCare, MyelomaEntry, read_allergy, read_condition
+from fhir_mapping.readers.context import Context, Standing, local_reference
+from fhir_mapping.readers.medications import read_medication, standing_of
+from fhir_mapping.readers.observations import read_observation
+from fhir_mapping.readers.orders import UNREADABLE_ORDER, DraftOrder, read_order
+from fhir_mapping.readers.procedures import read_procedure
+from fhir_mapping.versions import current
+
+
+@dataclass(frozen=True, slots=True)
+class Drafts:
+    """The draft orders of a request, each with whether it is judged, and the Medications sent along.
+
+    `foreign` and `unreadable` count the drafts about someone else and those that could not be decoded.
+    """
+
+    orders: tuple[tuple[DraftOrder, bool], ...] = ()
+    medications: tuple[wire.Found, ...] = ()
+    foreign: int = 0
+    unreadable: int = 0
+
+
+def read_orders(drafts: Drafts, catalog: Catalog, as_of: date, zone: tzinfo) -> tuple[ProposedOrder, ...]:
+    """Read the watched draft orders alone, before anything of the chart is touched."""
+    context = Context(catalog, as_of, zone, medications=_by_address(drafts.medications))
+    read = tuple(proposed for order, judged in drafts.orders for proposed in read_order(order, context, judged=judged))
+    return read + (UNREADABLE_ORDER,) * drafts.unreadable
+
+
+def build_history(
+    found: Sequence[wire.Found],
+    coverage: Coverage,
+    catalog: Catalog,
+    as_of: date,
+    zone: tzinfo,
+    drafts: Drafts | None = None,
+    unreadable: Iterable[str] = (),
+) -> TreatmentHistory:
+    """Turn the resources of one patient into a treatment history as of one day of the hospital in `zone`.
+
+    Never raises for anything a chart may hold: what cannot be read becomes a DataGap. `unreadable` names the
+    types of entries that were lost before they came here. The order of the resources does not matter.
+    """
+    drafts = drafts or Drafts()
+    gaps = [DataGap(GapCode.UNREADABLE, kind) for kind in unreadable]
+    resources = current((item.resource for item in found), gaps)
+    context = Context(
+        catalog,
+        as_of,
+        zone,
+        medications=_by_address((*found, *drafts.medications)),
+        orders_not_given=_orders_not_given(resources),
+        gaps=gaps,
+    )
+    facts: dict[type, list[Any]] = defaultdict(list)
+    being_placed = _being_placed(drafts, context)
+    for resource in resources:
+        for fact in _read(resource, context, being_placed):
+            facts[type(fact)].append(fact)
+    today = ClinicalDate.on(as_of)
+    return TreatmentHistory(
+        as_of=as_of,
+        coverage=coverage,
+        person=_person(facts[wire.Patient], context),
+        diagnosis=_diagnosis(facts, any(isinstance(item.resource, wire.Condition) for item in found)),
+        courses=courses(facts[Exposure], catalog, today),
+        infusions=infusions(facts[CarTInfusion], catalog.days("same_infusion")),
+        collections=tuple(sorted(facts[TCellCollection], key=_by_source)),
+        progressions=progressions(facts[Progression], catalog.days("same_progression")),
+        supportive_care=tuple(sorted(facts[SupportiveCare], key=_by_source)),
+        labs=tuple(sorted(facts[LabResult], key=_by_source)),
+        allergies=tuple(sorted(facts[Allergy], key=_by_source)),
+        orders=read_orders(drafts, catalog, as_of, zone),
+        foreign_orders=drafts.foreign,
+        unrecognised=tuple(sorted(facts[UnrecognisedTreatment], key=_by_source)),
+        gaps=tuple(sorted(gaps, key=lambda gap: (gap.code, gap.resource_type))),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _BeingPlaced:
+    """What identifies the orders of this request: they are not history, even where the EHR has stored them."""
+
+    references: frozenset[str]
+    identifiers: frozenset[tuple[str | None, str]]
+    drugs: frozenset[str]
+
+    def includes(self, order: wire.MedicationRequest, context: Context) -> bool:
+        if f"MedicationRequest/{order.id}" in self.references:
+            return True
+        if any(i.value and (i.system, i.value) in self.identifiers for i in order.identifier):
+            return True
+        authored = context.day(order.authored_on, "MedicationRequest") if self.drugs else None
+        if authored is None or authored.earliest != context.as_of:
+            return False
+        concept = order.medication_codeable_concept or wire.Concept()
+        return any(drug.id in self.drugs for drug in context.catalog.drug(concept).drugs)
+
+
+def _being_placed(drafts: Drafts, context: Context) -> _BeingPlaced:
+    requests = [order for order, _ in drafts.orders if isinstance(order, wire.MedicationRequest)]
+    drugs = {
+        drug.id
+        for request in requests
+        for drug in context.catalog.drug(request.medication_codeable_concept or wire.Concept()).drugs
+    }
+    return _BeingPlaced(
+        references=frozenset(f"MedicationRequest/{r.id}" for r in requests if r.id),
+        identifiers=frozenset((i.system, i.value) for r in requests for i in r.identifier if i.value),
+        drugs=frozenset(drugs),
+    )
+
+
+def _read(resource: wire.Resource, context: Context, being_placed: _BeingPlaced) -> Iterator[Any]:
+    match resource:
+        case wire.MedicationRequest():
+            if not being_placed.includes(resource, context):
+                yield from read_medication(resource, context)
+        case wire.MedicationStatement() | wire.MedicationAdministration():
+            yield from read_medication(resource, context)
+        case wire.Observation():
+            yield from read_observation(resource, context)
+        case wire.Condition():
+            yield from read_condition(resource, context)
+        case wire.Procedure():
+            yield from read_procedure(resource, context)
+        case wire.AllergyIntolerance():
+            yield from read_allergy(resource, context)
+        case wire.Patient():
+            yield resource
+        case wire.Medication() | wire.ServiceRequest() | wire.OperationOutcome():
+            return  # looked up by reference, read as drafts, or judged when the search was read
+
+
+def _by_address(found: Iterable[wire.Found]) -> dict[str, wire.Medication]:
+    """Index the Medications by every address that a reference may use."""
+    addresses: dict[str, wire.Medication] = {}
+    for item in found:
+        if isinstance(item.resource, wire.Medication):
+            for address in (f"Medication/{item.resource.id}", item.full_url, local_reference(item.full_url)):
+                if address:
+                    addresses.setdefault(address, item.resource)
+    return addresses
+
+
+def _orders_not_given(resources: Iterable[wire.Resource]) -> frozenset[str]:
+    """Name the orders of which another record says that they were not carried out."""
+    references: set[str | None] = set()
+    for resource in resources:
+        if isinstance(resource, wire.MedicationAdministration) and resource.request is not None:
+            if standing_of(resource) is Standing.NOT_GIVEN:
+                references.add(local_reference(resource.request.reference))
+        elif (
+            isinstance(resource, wire.MedicationStatement)
+            and resource.based_on
+            and standing_of(resource) is Standing.NOT_GIVEN
+        ):
+            references.update(local_reference(order.reference) for order in resource.based_on)
+    return frozenset(reference for reference in references if reference)
+
+
+def _person(patients: list[wire.Patient], context: Context) -> Person:
+    if not patients:
+        return Person()
+    patient = patients[0]
+    dead = bool(patient.deceased_boolean) or patient.deceased_date_time is not None
+    return Person(born=context.past_day(patient.birth_date, "Patient"), deceased=dead)
+
+
+def _diagnosis(facts: dict[type, list[Any]], has_problems: bool) -> Diagnosis:
+    entries: list[MyelomaEntry] = sorted(facts[MyelomaEntry], key=_by_source)
+    stated = [entry for entry in entries if entry.stated]
+    answer = Answer.YES if stated else Answer.UNKNOWN if entries else Answer.NO
+    return Diagnosis(
+        myeloma=answer,
+        source=next((entry.source for entry in chain(stated, entries)), None),
+        problem_list_is_empty=not has_problems,  # a refuted entry, or one in error, does not empty the list
+        comfort_care_only=bool(facts[ComfortCare]),
+    )
+
+
+def _by_source(fact: Any) -> tuple[str, str]:
+    return (fact.source.reference, str(fact.source.on))

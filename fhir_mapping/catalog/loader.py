@@ -1,0 +1,266 @@
+"""The catalogue: from codes and words in a chart to our own concepts, loaded and checked once at start."""
+
+import csv
+import io
+import tomllib
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
+
+from fhir_mapping.catalog.texts import canonical_code, has_phrase, read_text, system_name, words
+from fhir_mapping.model.vocabulary import Antigen, ChartText, Cover, Drug, DrugClass
+from fhir_mapping.wire import Concept
+
+_LONGEST_TEXT_READ = 1_000  # characters; a drug or diagnosis is named before that
+_CACHED_CONCEPTS = 4_096
+_KNOWN_OTHER = ""  # stands for every drug that only looks like one of ours
+
+_NO_TEXT = ChartText()
+
+Words = tuple[str, ...]
+Codes = Mapping[tuple[str, str], frozenset[str]]
+
+
+class CatalogError(Exception):
+    """The catalogue is faulty and the service must not start; the message lists every fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """Words by which an entry is recognised; one of the negating words before the phrase takes it back."""
+
+    phrases: tuple[Words, ...]
+    endings: tuple[str, ...] = ()
+    exact: tuple[str, ...] = ()
+    negations: frozenset[str] = frozenset()
+
+    def found_in(self, text: str) -> bool:
+        """Whether a text carries one of the signs, not negated."""
+        plain = words(text)
+        for phrase in self.phrases:
+            if has_phrase(plain, phrase) and not self._is_negated(plain, phrase):
+                return True
+        return any(word.endswith(self.endings) for word in plain) or any(word in text.split() for word in self.exact)
+
+    def _is_negated(self, plain: Words, phrase: Words) -> bool:
+        start = next(i for i in range(len(plain)) if plain[i : i + len(phrase)] == phrase)
+        return bool(self.negations.intersection(plain[:start]))
+
+
+@dataclass(frozen=True, slots=True)
+class DrugMatch:
+    """What a medication entry turned out to be: known drugs, treatment we do not know, or some other drug."""
+
+    drugs: tuple[Drug, ...] = ()
+    is_unrecognised_treatment: bool = False
+    may_be_cell_therapy: bool = False
+    text: ChartText = _NO_TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Codes and words of the product's own tables."""
+
+    drugs: Mapping[str, Drug]
+    drug_codes: Codes
+    drug_names: Mapping[str, tuple[tuple[Words, str], ...]]  # first word -> names, longest first
+    drug_word_sets: tuple[tuple[frozenset[str], str], ...]
+    concept_codes: Mapping[str, Codes]  # group -> codes
+    signs: Mapping[str, Phrases]
+    recognition: Mapping[str, Any]
+    labs: Mapping[str, Mapping[str, Any]]
+    definitions: Mapping[str, Mapping[str, Any]]
+
+    def days(self, definition: str) -> int:
+        """Give the day limit of one entry of `definitions.toml`."""
+        days = self.definitions[definition]["days"]
+        assert isinstance(days, int)  # noqa: S101 - checked when the catalogue was loaded
+        return days
+
+    def concepts(self, group: str, concept: Concept | None) -> frozenset[str]:
+        """Give the concepts of one group that the codes of a CodeableConcept stand for."""
+        if concept is None:
+            return frozenset()
+        return _concepts(self, group, concept)
+
+    def drug(self, concept: Concept) -> DrugMatch:
+        """Say which drugs a medication entry names, by all its codes and texts."""
+        return _drug(self, concept)
+
+    def __hash__(self) -> int:
+        """Hash by identity: one catalogue lives as long as the service, and keys the caches below."""
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by identity, as the hash does."""
+        return self is other
+
+
+def codings_of(concept: Concept) -> list[tuple[str, str]]:
+    """List the (system name, canonical code) pairs of a CodeableConcept."""
+    return [
+        (name, canonical_code(name, coding.code))
+        for coding in concept.coding
+        if coding.code
+        for name in (system_name(coding.system or ""),)
+    ]
+
+
+def texts_of(concept: Concept) -> list[str]:
+    """List the texts of a CodeableConcept, its own first, each cut to a readable length."""
+    texts = [concept.text, *(coding.display for coding in concept.coding)]
+    return [text[:_LONGEST_TEXT_READ] for text in texts if text and text.strip()]
+
+
+@lru_cache(maxsize=_CACHED_CONCEPTS)
+def _concepts(catalog: Catalog, group: str, concept: Concept) -> frozenset[str]:
+    codes = catalog.concept_codes[group]
+    return frozenset().union(*(codes.get(pair, frozenset()) for pair in codings_of(concept)))
+
+
+@lru_cache(maxsize=_CACHED_CONCEPTS)
+def _drug(catalog: Catalog, concept: Concept) -> DrugMatch:
+    codings, texts = codings_of(concept), texts_of(concept)
+    found = {name for pair in codings for name in catalog.drug_codes.get(pair, ())}
+    for text in texts:
+        found |= _drugs_named(catalog, words(text))
+    is_known_other = _KNOWN_OTHER in found
+    found.discard(_KNOWN_OTHER)
+    if found:
+        return DrugMatch(tuple(catalog.drugs[name] for name in sorted(found)))
+    label = ChartText(texts[0] if texts else "")
+    if is_known_other or not _may_be_treatment(catalog, codings, texts):
+        return DrugMatch(text=label)
+    cell = any(catalog.signs["cell_therapy"].found_in(text) for text in texts)
+    return DrugMatch(is_unrecognised_treatment=True, may_be_cell_therapy=cell, text=label)
+
+
+def _drugs_named(catalog: Catalog, text: Words) -> set[str]:
+    """Find drug names in a text, the longest first, so that no part of a longer name counts on its own."""
+    found: set[str] = set()
+    position = 0
+    while position < len(text):
+        for name, drug in catalog.drug_names.get(text[position], ()):
+            if text[position : position + len(name)] == name:
+                found.add(drug)
+                position += len(name) - 1
+                break
+        position += 1
+    present = frozenset(text)
+    found |= {drug for needed, drug in catalog.drug_word_sets if needed <= present}
+    return found
+
+
+def _may_be_treatment(catalog: Catalog, codings: list[tuple[str, str]], texts: list[str]) -> bool:
+    """Tell unrecognised treatment from some other drug; what cannot be told apart is unrecognised."""
+    signs = catalog.recognition["cancer_treatment"]
+    for system, code in codings:
+        if system == "atc" and code.startswith(tuple(signs["atc_prefixes"])):
+            return True
+        if system == "hcpcs" and (
+            code.startswith(tuple(signs["hcpcs_prefixes"])) or code in signs["hcpcs_unclassified"]
+        ):
+            return True
+    if any(catalog.signs["cancer_treatment"].found_in(text) for text in texts):
+        return True
+    if texts:
+        return False
+    public = catalog.recognition["public_drug_systems"]
+    return not any(
+        system in public["systems"]
+        and not (system == "atc" and code.startswith(tuple(public["atc_uncertain_prefixes"])))
+        for system, code in codings
+    )
+
+
+@cache
+def load() -> Catalog:
+    """Load the shipped catalogue.
+
+    Raises CatalogError with the list of all faults.
+    """
+    faults: list[str] = []
+    drugs_toml = tomllib.loads(read_text("drugs.toml"))
+    recognition = tomllib.loads(read_text("recognition.toml"))
+    drugs = {drug.id: drug for entry in drugs_toml["drug"] if (drug := _read_drug(entry, faults)) is not None}
+    others = {"id": _KNOWN_OTHER, "synonyms": drugs_toml["known_other"]["names"]}
+    names, word_sets = _read_names([*drugs_toml["drug"], others], faults)
+    grouped: dict[str, dict[tuple[str, str], set[str]]] = defaultdict(lambda: defaultdict(set))
+    for row in csv.DictReader(io.StringIO(read_text("codes.csv"))):
+        grouped[row["group"]][row["system"], row["code"]].add(row["concept"])
+    drug_codes: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for group in ("agent", "supportive"):
+        for pair, concepts in grouped[group].items():
+            drug_codes[pair] |= concepts & drugs.keys()
+    faults += [
+        f"drugs.toml has no entry for {concept}"
+        for concept in sorted(set().union(*grouped["agent"].values()) - drugs.keys())
+    ]
+    if faults:
+        raise CatalogError("; ".join(faults))
+    return Catalog(
+        drugs=drugs,
+        drug_codes=_frozen({pair: found for pair, found in drug_codes.items() if found}),
+        drug_names=names,
+        drug_word_sets=word_sets,
+        concept_codes={group: _frozen(codes) for group, codes in grouped.items()},
+        signs=_read_signs(recognition),
+        recognition=recognition,
+        labs=tomllib.loads(read_text("labs.toml")),
+        definitions=tomllib.loads(read_text("definitions.toml")),
+    )
+
+
+def _frozen(codes: Mapping[tuple[str, str], set[str]]) -> Codes:
+    return {pair: frozenset(concepts) for pair, concepts in codes.items()}
+
+
+def _read_drug(entry: Mapping[str, Any], faults: list[str]) -> Drug | None:
+    try:
+        return Drug(
+            id=entry["id"],
+            name=entry["name"],
+            drug_class=DrugClass(entry["class"]),
+            antigens=frozenset(Antigen(antigen) for antigen in entry.get("antigens", ())),
+            antimyeloma=entry["antimyeloma"],
+            covers=frozenset(Cover(cover) for cover in entry.get("covers", ())),
+        )
+    except (KeyError, ValueError) as fault:
+        faults.append(f"drugs.toml, {entry.get('id', 'an entry without id')}: {fault}")
+        return None
+
+
+def _read_names(
+    entries: list[Mapping[str, Any]], faults: list[str]
+) -> tuple[Mapping[str, tuple[tuple[Words, str], ...]], tuple[tuple[frozenset[str], str], ...]]:
+    """Index every name by its first word; "a + b" names a drug by words that may stand apart."""
+    owners: dict[Words, str] = {}
+    word_sets: list[tuple[frozenset[str], str]] = []
+    for entry in entries:
+        for name in filter(None, (entry["id"], entry.get("name"), *entry.get("synonyms", ()))):
+            if " + " in name:
+                word_sets.append((frozenset(words(name)), entry["id"]))
+                continue
+            spaced = words(name)
+            for spelling in {spaced, ("".join(spaced),)}:
+                if owners.setdefault(spelling, entry["id"]) != entry["id"]:
+                    faults.append(f"drugs.toml: {name!r} stands for both {owners[spelling]!r} and {entry['id']!r}")
+    by_first: dict[str, list[tuple[Words, str]]] = defaultdict(list)
+    for spelling, drug in owners.items():
+        by_first[spelling[0]].append((spelling, drug))
+    for found in by_first.values():
+        found.sort(key=lambda item: -len(item[0]))
+    return {first: tuple(found) for first, found in by_first.items()}, tuple(word_sets)
+
+
+def _read_signs(recognition: Mapping[str, Any]) -> Mapping[str, Phrases]:
+    negations = frozenset(recognition["negation"]["words"])
+    signs = {}
+    for name, table in recognition.items():
+        phrases = tuple(words(phrase) for key in ("phrases", "words") for phrase in table.get(key, ()))
+        endings = tuple(ending.removeprefix("-") for ending in table.get("word_endings", ()))
+        if phrases or endings:
+            signs[name] = Phrases(phrases, endings, tuple(table.get("exact_words", ())), negations)
+    return signs

@@ -1,0 +1,162 @@
+"""Clinical dates: intervals of calendar days, compared without pretending to know more than the chart says.
+
+FHIR lets a sender write "2026", "2026-04" or "2026-04-17". Each is kept as the interval of days that it may stand
+for, so that every question about it has three answers: yes, no, or unknown.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from enum import Enum
+from typing import Self
+
+
+class Answer(Enum):
+    """The answer to a question about dates that may be imprecise."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+    def __bool__(self) -> bool:
+        """Refuse to be a truth value: UNKNOWN must never be read as NO by accident."""
+        raise TypeError("compare an Answer with YES, NO or UNKNOWN")
+
+
+_PARTIAL_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+_EARLIEST_YEAR = 1900  # FHIR allows year 1; nothing a living patient was given is older than this
+_MONTHS = 12
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Days:
+    """A number of days known to lie between two bounds, both included."""
+
+    fewest: int
+    most: int
+
+    def less_than(self, days: int) -> Answer:
+        """Whether the number is smaller than `days`."""
+        if self.most < days:
+            return Answer.YES
+        return Answer.NO if self.fewest >= days else Answer.UNKNOWN
+
+    def at_most(self, days: int) -> Answer:
+        """Whether the number is `days` or smaller ("within N days" includes day N)."""
+        return self.less_than(days + 1)
+
+    def __str__(self) -> str:
+        """Write "182" or "143 to 172"."""
+        return str(self.fewest) if self.fewest == self.most else f"{self.fewest} to {self.most}"
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicalDate:
+    """An interval of calendar days, from the earliest to the latest that a chart entry may mean."""
+
+    earliest: date
+    latest: date
+
+    def __post_init__(self) -> None:
+        """Refuse an interval that runs backwards."""
+        if self.earliest > self.latest:
+            raise ValueError("a clinical date must not end before it starts")
+
+    @classmethod
+    def on(cls, day: date) -> Self:
+        """Make the date of one exact day."""
+        return cls(day, day)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether one single day is meant."""
+        return self.earliest == self.latest
+
+    def days_until(self, later: "ClinicalDate") -> Days:
+        """Count the days from this date to `later`; negative where `later` comes first."""
+        return Days((later.earliest - self.latest).days, (later.latest - self.earliest).days)
+
+    def is_before(self, other: "ClinicalDate") -> Answer:
+        """Whether this date lies on an earlier day than `other`."""
+        if self.latest < other.earliest:
+            return Answer.YES
+        return Answer.NO if self.earliest >= other.latest else Answer.UNKNOWN
+
+    def is_after(self, other: "ClinicalDate") -> Answer:
+        """Whether this date lies on a later day than `other`."""
+        return other.is_before(self)
+
+    def capped(self, day: date) -> Self | None:
+        """Cut off what lies after `day`; None when nothing is left (the event would lie in the future)."""
+        if self.earliest > day:
+            return None
+        return self if self.latest <= day else type(self)(self.earliest, day)
+
+    def plus(self, days: int) -> Self:
+        """Shift the interval by a number of days."""
+        return type(self)(self.earliest + timedelta(days), self.latest + timedelta(days))
+
+    def __str__(self) -> str:
+        """Write "2026-04-17", or "2026-04-01 to 2026-04-30"."""
+        return str(self.earliest) if self.is_exact else f"{self.earliest} to {self.latest}"
+
+
+def latest_of(dates: "list[ClinicalDate]") -> ClinicalDate | None:
+    """Give the interval in which the last of several events lies; None for no events."""
+    if not dates:
+        return None
+    return ClinicalDate(max(d.earliest for d in dates), max(d.latest for d in dates))
+
+
+def earliest_of(dates: "list[ClinicalDate]") -> ClinicalDate | None:
+    """Give the interval in which the first of several events lies; None for no events."""
+    if not dates:
+        return None
+    return ClinicalDate(min(d.earliest for d in dates), min(d.latest for d in dates))
+
+
+def parse(text: str, zone: tzinfo) -> ClinicalDate | None:
+    """Read a FHIR date or dateTime; None when it is neither.
+
+    A dateTime counts on its calendar day in the hospital's time `zone`. Midnight in UTC is what many systems
+    write when they knew the day alone, so it stands for both the written day and the local one.
+    """
+    partial = _PARTIAL_DATE.match(text)
+    if partial is None:
+        return None
+    try:
+        return _day_of_instant(text, zone) if len(text) > len("2026-04-17") else _interval(text, partial)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _interval(text: str, partial: re.Match[str]) -> ClinicalDate | None:
+    if partial.end() != len(text):
+        return None
+    year, month, day = (int(part) if part else None for part in partial.groups())
+    if year is None or year < _EARLIEST_YEAR:
+        return None
+    if month is None:
+        return ClinicalDate(date(year, 1, 1), date(year, _MONTHS, 31))
+    if day is None:
+        return ClinicalDate(date(year, month, 1), _end_of_month(year, month))
+    return ClinicalDate.on(date(year, month, day))
+
+
+def _end_of_month(year: int, month: int) -> date:
+    first_of_next = date(year + 1, 1, 1) if month == _MONTHS else date(year, month + 1, 1)
+    return first_of_next - timedelta(days=1)
+
+
+def _day_of_instant(text: str, zone: tzinfo) -> ClinicalDate | None:
+    instant = datetime.fromisoformat(text)
+    if instant.year < _EARLIEST_YEAR:
+        return None
+    if instant.tzinfo is None:  # R4 asks for a zone; a sender that left it out means its own wall clock
+        return ClinicalDate.on(instant.date())
+    local = instant.astimezone(zone).date()
+    offset = instant.utcoffset()
+    if not offset and (instant.hour, instant.minute, instant.second) == (0, 0, 0):
+        written = instant.date()
+        return ClinicalDate(min(local, written), max(local, written))
+    return ClinicalDate.on(local)

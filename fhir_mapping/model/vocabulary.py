@@ -1,0 +1,125 @@
+"""The words of the field: drugs, their classes and targets, and the topics that a rule may read."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class Antigen(StrEnum):
+    """The protein on the myeloma cell that a targeted drug binds."""
+
+    BCMA = "BCMA"
+    GPRC5D = "GPRC5D"
+    FCRH5 = "FcRH5"
+    CD38 = "CD38"
+    SLAMF7 = "SLAMF7"
+
+
+class DrugClass(StrEnum):
+    """What kind of drug it is, as `catalog/drugs.toml` writes it."""
+
+    BISPECIFIC = "bispecific"
+    CAR_T = "car-t"
+    ADC = "adc"
+    ANTI_CD38 = "anti-cd38"
+    ANTI_SLAMF7 = "anti-slamf7"
+    PROTEASOME_INHIBITOR = "proteasome-inhibitor"
+    IMID = "imid"
+    CELMOD = "celmod"
+    XPO1_INHIBITOR = "xpo1-inhibitor"
+    HDAC_INHIBITOR = "hdac-inhibitor"
+    BCL2_INHIBITOR = "bcl2-inhibitor"
+    ALKYLATOR = "alkylator"
+    PURINE_ANALOGUE = "purine-analogue"
+    ANTHRACYCLINE = "anthracycline"
+    CYTOTOXIC = "cytotoxic"
+    STEROID = "steroid"
+    INTERFERON = "interferon"
+    BONE_AGENT = "bone-agent"
+    MOBILISER = "mobiliser"
+    HSV_VZV_ANTIVIRAL = "hsv-vzv-antiviral"
+    CMV_ANTIVIRAL = "cmv-antiviral"
+    PJP_AGENT = "pjp-agent"
+    HBV_ANTIVIRAL = "hbv-antiviral"
+    IMMUNOGLOBULIN = "immunoglobulin"
+    G_CSF = "g-csf"
+    GM_CSF = "gm-csf"
+    ANTI_CYTOKINE = "anti-cytokine"
+    ANTIBACTERIAL = "antibacterial"
+    ANTIFUNGAL = "antifungal"
+
+
+class Mechanism(StrEnum):
+    """How a targeted drug kills, as far as the choice of the next one depends on it."""
+
+    T_CELL_REDIRECTION = "T-cell redirection"
+    ANTIBODY_DRUG_CONJUGATE = "antibody-drug conjugate"
+
+
+class Cover(StrEnum):
+    """What a prophylactic drug protects against."""
+
+    HSV_VZV = "hsv-vzv"
+    PJP = "pjp"
+
+
+@dataclass(frozen=True, slots=True)
+class Drug:
+    """One drug by its INN; `name` is our own spelling, never the chart's."""
+
+    id: str
+    name: str
+    drug_class: DrugClass
+    antigens: frozenset[Antigen] = frozenset()
+    antimyeloma: bool = False
+    covers: frozenset[Cover] = frozenset()
+
+    @property
+    def mechanism(self) -> Mechanism | None:
+        """Group bispecific antibodies with CAR T cells; None for a drug that is neither these nor a conjugate."""
+        if self.drug_class in {DrugClass.BISPECIFIC, DrugClass.CAR_T}:
+            return Mechanism.T_CELL_REDIRECTION
+        return Mechanism.ANTIBODY_DRUG_CONJUGATE if self.drug_class is DrugClass.ADC else None
+
+    @property
+    def redirects_t_cells(self) -> bool:
+        """Whether it is a T-cell engager: a bispecific antibody or a CAR T-cell product."""
+        return self.mechanism is Mechanism.T_CELL_REDIRECTION
+
+    def is_bispecific_against(self, antigen: Antigen) -> bool:
+        """Whether it is a bispecific antibody with this target."""
+        return self.drug_class is DrugClass.BISPECIFIC and antigen in self.antigens
+
+
+class Topic(StrEnum):
+    """A part of the chart that a rule may ask about; `fhir_mapping.needs` says which searches feed it."""
+
+    PATIENT = "patient"
+    DIAGNOSIS = "diagnosis"
+    TREATMENT = "treatment"
+    CELL_THERAPY = "cell therapy"
+    PROGRESSION = "progression"
+    PROPHYLAXIS = "prophylaxis"
+    ALLERGIES = "allergies"
+    LABS = "laboratory results"
+
+
+class Tier(IntEnum):
+    """How strong the evidence for an exposure is, strongest first."""
+
+    PROVEN = 1  # given: MedicationAdministration, completed Procedure
+    REPORTED = 2  # reported as taken: MedicationStatement
+    PRESUMPTIVE = 3  # ordered or dispensed, no word that it was given
+    UNDATED = 4  # a history code or text without a date
+
+
+class Certainty(StrEnum):
+    """Whether a record states its fact or only makes it possible (status unknown, modifier not understood)."""
+
+    STATED = "stated"
+    POSSIBLE = "possible"
+
+
+class ChartText(str):
+    """Text taken from the chart as it stood there: escaped before it reaches a card, never logged."""
+
+    __slots__ = ()

@@ -1,0 +1,119 @@
+"""Condition and AllergyIntolerance: the diagnosis, recorded relapse, CAR T history, and allergies."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fhir_mapping import wire
+from fhir_mapping.catalog.loader import Phrases, texts_of
+from fhir_mapping.catalog.texts import has_phrase, words
+from fhir_mapping.model.dates import ClinicalDate
+from fhir_mapping.model.history import (
+    Allergen,
+    Allergy,
+    CarTInfusion,
+    Progression,
+    SourceRef,
+    UnrecognisedTreatment,
+)
+from fhir_mapping.model.vocabulary import Certainty, Tier
+from fhir_mapping.readers.context import Context, source_of
+from fhir_mapping.readers.medications import label_of
+
+_WRONG = {"refuted", "entered-in-error"}
+_UNPROVEN = {"unconfirmed", "provisional", "differential"}
+_RELAPSING = {"relapse", "recurrence"}
+_OVER = {"inactive", "resolved"}
+_MYELOMA = frozenset({"multiple-myeloma", "multiple-myeloma-remission", "multiple-myeloma-relapse"})
+
+
+@dataclass(frozen=True, slots=True)
+class MyelomaEntry:
+    """A problem list entry for multiple myeloma; `stated` is false for one that is only suspected."""
+
+    stated: bool
+    source: SourceRef
+
+
+@dataclass(frozen=True, slots=True)
+class ComfortCare:
+    """A problem list entry that says the patient is in hospice or comfort care."""
+
+
+Fact = MyelomaEntry | ComfortCare | Progression | CarTInfusion | Allergy | UnrecognisedTreatment
+
+
+def read_condition(condition: wire.Condition, context: Context) -> Iterator[Fact]:
+    """Turn one problem into facts; a refuted one yields none."""
+    verification = _codes(condition.verification_status)
+    if verification & _WRONG or condition.code is None:
+        return
+    recorded = context.past_day(condition.recorded_date, "Condition")
+    source = source_of(condition, recorded)
+    unproven = bool(verification & _UNPROVEN)
+    concepts = context.catalog.concepts("condition", condition.code)
+    if concepts & _MYELOMA or (not concepts and _names_myeloma(condition.code, context)):
+        yield MyelomaEntry(not unproven, source)
+        yield from _relapse(condition, concepts, recorded, context, unproven=unproven)
+    if "history-car-t" in concepts:
+        certainty = Certainty.POSSIBLE if unproven else context.certainty(condition)
+        yield CarTInfusion(None, None, Tier.UNDATED, certainty, (source,))
+    if "history-cellular-therapy-other" in concepts:
+        yield UnrecognisedTreatment(label_of(condition.code), may_be_cell_therapy=True, source=source)
+    if "sulfonamide-allergy" in concepts:
+        yield Allergy(Allergen.SULFONAMIDE, source)
+    if not unproven and not (_codes(condition.clinical_status) & _OVER):
+        comfort = context.catalog.signs["comfort_care"]
+        if any(comfort.found_in(text) for text in texts_of(condition.code)):
+            yield ComfortCare()
+
+
+def _relapse(
+    condition: wire.Condition,
+    concepts: frozenset[str],
+    recorded: ClinicalDate | None,
+    context: Context,
+    *,
+    unproven: bool,
+) -> Iterator[Progression]:
+    """Read a relapse by its code, or by the clinical status, which may have changed after the entry was made."""
+    certainty = Certainty.POSSIBLE if unproven else context.certainty(condition)
+    if "multiple-myeloma-relapse" in concepts:
+        yield Progression(recorded, certainty, source_of(condition, recorded))
+    elif _codes(condition.clinical_status) & _RELAPSING:
+        since = ClinicalDate(recorded.earliest, context.as_of) if recorded else None
+        yield Progression(since, certainty, source_of(condition, since))
+
+
+def _names_myeloma(code: wire.Concept, context: Context) -> bool:
+    page = context.catalog.recognition["myeloma"]
+    never = [words(phrase) for phrase in page["never_with"]]
+    return any(
+        context.catalog.signs["myeloma"].found_in(text) and not any(has_phrase(words(text), phrase) for phrase in never)
+        for text in texts_of(code)
+    )
+
+
+def read_allergy(allergy: wire.AllergyIntolerance, context: Context) -> Iterator[Allergy]:
+    """Turn one allergy into a fact, if it bears on a draft order of ours."""
+    if _codes(allergy.verification_status) & _WRONG or allergy.code is None:
+        return
+    source = source_of(allergy, context.past_day(allergy.recorded_date, "AllergyIntolerance"))
+    concepts = context.catalog.concepts("condition", allergy.code)
+    texts = texts_of(allergy.code)
+    if "sulfonamide-allergy" in concepts or _named(context.catalog.signs["sulfonamide_allergy"], texts):
+        yield Allergy(Allergen.SULFONAMIDE, source)
+    drugs = {drug.id for drug in context.catalog.drug(allergy.code).drugs}
+    if drugs & {"acyclovir", "valacyclovir"} or _named(context.catalog.signs["acyclovir_allergy"], texts):
+        yield Allergy(Allergen.ACYCLOVIR, source)
+
+
+def _named(sign: Phrases, texts: list[str]) -> bool:
+    return any(sign.found_in(text) for text in texts)
+
+
+def _codes(status: wire.Concept | None) -> set[str]:
+    """Read a status concept by its codes, or by its text where a sender gives no code."""
+    if status is None:
+        return set()
+    codes = {coding.code.strip().lower() for coding in status.coding if coding.code}
+    return codes or {(status.text or "").strip().lower()}

@@ -1,0 +1,107 @@
+"""What every reader shares: the catalogue, the day of the request, and the way references and dates are read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, tzinfo
+from enum import Enum, auto
+
+from msgspec import UNSET
+
+from fhir_mapping import wire
+from fhir_mapping.catalog.loader import Catalog
+from fhir_mapping.model.dates import ClinicalDate, parse
+from fhir_mapping.model.history import DataGap, GapCode, SourceRef
+from fhir_mapping.model.vocabulary import Certainty, ChartText
+
+_LONGEST_REFERENCE = 300  # characters; Epic's draft ids have about 190
+
+
+class Standing(Enum):
+    """What a record's status makes of it (status table of the clinical catalogue, section 2.2)."""
+
+    ACTIVE = auto()
+    ENDED = auto()
+    ON_HOLD = auto()
+    POSSIBLE = auto()
+    PLANNED = auto()
+    NOT_GIVEN = auto()
+
+
+@dataclass(slots=True)
+class Context:
+    """One reading of one chart; `gaps` collects what could not be read on the way."""
+
+    catalog: Catalog
+    as_of: date
+    zone: tzinfo
+    medications: Mapping[str, wire.Medication] = field(default_factory=dict)
+    orders_not_given: frozenset[str] = frozenset()
+    gaps: list[DataGap] = field(default_factory=list)
+
+    def day(self, text: str | None, resource_type: str) -> ClinicalDate | None:
+        """Read a date or dateTime; what is no date becomes a gap."""
+        if text is None:
+            return None
+        day = parse(text, self.zone)
+        if day is None:
+            self.gaps.append(DataGap(GapCode.DATE, resource_type))
+        return day
+
+    def past_day(self, text: str | None, resource_type: str) -> ClinicalDate | None:
+        """Read the date of something that has happened; a date in the future becomes a gap."""
+        day = self.day(text, resource_type)
+        if day is None:
+            return None
+        past = day.capped(self.as_of)
+        if past is None:
+            self.gaps.append(DataGap(GapCode.DATE, resource_type))
+        return past
+
+    def certainty(self, resource: wire.Resource, standing: Standing | None = None) -> Certainty:
+        """Say whether a record states its fact; one with a modifier that we do not know only makes it possible."""
+        if resource.modifier_extension is not UNSET or resource.implicit_rules is not None:
+            self.gaps.append(DataGap(GapCode.NOT_UNDERSTOOD, type(resource).__name__))
+            return Certainty.POSSIBLE
+        return Certainty.POSSIBLE if standing is Standing.POSSIBLE else Certainty.STATED
+
+
+def source_of(resource: wire.Resource, on: ClinicalDate | None = None) -> SourceRef:
+    """Give the reference of a record with the date that was read in it."""
+    kind = type(resource).__name__
+    reference = f"{kind}/{resource.id}" if resource.id else kind
+    return SourceRef(ChartText(reference[:_LONGEST_REFERENCE]), on)
+
+
+def local_reference(reference: str | None) -> str | None:
+    """Cut a relative, absolute or versioned reference down to "Type/id"; a urn stays as it is."""
+    if not reference or reference.startswith("urn:"):
+        return reference
+    parts = reference.partition("/_history/")[0].rstrip("/").split("/")
+    return "/".join(parts[-2:])
+
+
+def medication_of(use: wire.MedicationUse, context: Context) -> wire.Concept | None:
+    """Find what a drug record names: its own concept, a contained or sent Medication, or a display as last resort.
+
+    None when the reference leads nowhere, or nothing is named at all.
+    """
+    if use.medication_codeable_concept is not None:
+        return use.medication_codeable_concept
+    reference = use.medication_reference
+    if reference is None:
+        return None
+    medication = _referred(use, reference.reference, context)
+    if medication is not None and medication.code is not None:
+        return medication.code
+    return wire.Concept(text=reference.display) if reference.display else None
+
+
+def _referred(use: wire.MedicationUse, reference: str | None, context: Context) -> wire.Medication | None:
+    if reference is not None and reference.startswith("#"):
+        for raw in use.contained:
+            contained = wire.decode(raw, wire.Medication)
+            if contained is not None and contained.id == reference[1:]:
+                return contained
+        return None
+    local = local_reference(reference)
+    return context.medications.get(reference or "") or context.medications.get(local or "")

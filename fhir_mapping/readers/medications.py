@@ -1,0 +1,268 @@
+"""MedicationStatement, MedicationAdministration and MedicationRequest: what was given, and what is in force."""
+
+from collections.abc import Iterator
+
+from fhir_mapping import wire
+from fhir_mapping.catalog.loader import texts_of
+from fhir_mapping.catalog.texts import words
+from fhir_mapping.model.dates import Answer, ClinicalDate
+from fhir_mapping.model.history import (
+    CarTInfusion,
+    EndReason,
+    Exposure,
+    Progression,
+    SupportiveCare,
+    UnrecognisedTreatment,
+)
+from fhir_mapping.model.vocabulary import Certainty, ChartText, Drug, DrugClass, Tier
+from fhir_mapping.readers.context import Context, Standing, medication_of, source_of
+from fhir_mapping.readers.reasons import end_reason
+
+Fact = Exposure | CarTInfusion | SupportiveCare | Progression | UnrecognisedTreatment
+
+_STATEMENT = {
+    "active": Standing.ACTIVE,
+    "completed": Standing.ENDED,
+    "stopped": Standing.ENDED,
+    "on-hold": Standing.ON_HOLD,
+    "intended": Standing.PLANNED,
+    "not-taken": Standing.NOT_GIVEN,
+    "unknown": Standing.POSSIBLE,
+}
+_ADMINISTRATION = {
+    "in-progress": Standing.ACTIVE,
+    "completed": Standing.ENDED,
+    "stopped": Standing.ENDED,
+    "on-hold": Standing.ON_HOLD,
+    "not-done": Standing.NOT_GIVEN,
+    "unknown": Standing.POSSIBLE,
+}
+_REQUEST = {
+    "active": Standing.ACTIVE,
+    "completed": Standing.ENDED,
+    "stopped": Standing.ENDED,
+    "on-hold": Standing.ON_HOLD,
+    "draft": Standing.PLANNED,
+    "cancelled": Standing.NOT_GIVEN,
+    "unknown": Standing.POSSIBLE,
+}
+_PLANNED_INTENTS = {"proposal", "plan", "option"}
+
+
+def standing_of(use: wire.MedicationUse) -> Standing:
+    """Translate the status; one that R4 does not know, or none, leaves the fact possible."""
+    if isinstance(use, wire.MedicationStatement):
+        return _STATEMENT.get(use.status or "", Standing.POSSIBLE)
+    if isinstance(use, wire.MedicationAdministration):
+        return _ADMINISTRATION.get(use.status or "", Standing.POSSIBLE)
+    if use.do_not_perform:
+        return Standing.NOT_GIVEN
+    if use.intent in _PLANNED_INTENTS:
+        return Standing.PLANNED
+    return _REQUEST.get(use.status or "", Standing.POSSIBLE)
+
+
+def read_medication(use: wire.MedicationUse, context: Context) -> Iterator[Fact]:
+    """Turn one drug record into facts; a record of what was planned or not given yields none."""
+    standing = standing_of(use)
+    if standing in {Standing.NOT_GIVEN, Standing.PLANNED}:
+        return
+    if isinstance(use, wire.MedicationRequest):
+        if use.id is not None and f"MedicationRequest/{use.id}" in context.orders_not_given:
+            return
+        if standing is Standing.ON_HOLD:
+            return  # an order that waits is neither a dose nor cover
+    concept = medication_of(use, context)
+    match = context.catalog.drug(concept or wire.Concept())
+    if match.is_unrecognised_treatment:
+        yield UnrecognisedTreatment(match.text, match.may_be_cell_therapy, source_of(use))
+    if match.drugs:
+        yield from _read_known(use, match.drugs, concept or wire.Concept(), standing, context)
+
+
+def _read_known(
+    use: wire.MedicationUse,
+    drugs: tuple[Drug, ...],
+    concept: wire.Concept,
+    standing: Standing,
+    context: Context,
+) -> Iterator[Fact]:
+    first, last, ongoing = _doses(use, standing, context)
+    certainty = context.certainty(use, standing)
+    tier = _tier(use, first)
+    source = source_of(use, last or first)
+    for drug in drugs:
+        if drug.drug_class is DrugClass.CAR_T:
+            yield from _read_car_t(use, drug, standing, certainty, tier, first, context)
+            continue
+        if drug.covers:
+            yield SupportiveCare(
+                drug,
+                _in_force(use, standing, certainty, context),
+                last,
+                _is_systemic(use, concept, context),
+                source,
+            )
+        if not drug.antimyeloma:
+            continue
+        reason = end_reason(use, context, ended=standing is Standing.ENDED)
+        yield Exposure(
+            drug=drug,
+            first_dose=first,
+            last_dose=last,
+            ongoing=ongoing,
+            ended=standing is Standing.ENDED,
+            tier=tier,
+            # A drug on hold was given only if some other record says so
+            certainty=Certainty.POSSIBLE if standing is Standing.ON_HOLD else certainty,
+            source=source,
+            end_reason=reason,
+        )
+        if reason is EndReason.PROGRESSION:
+            yield Progression(last, certainty, source)
+
+
+def _read_car_t(
+    use: wire.MedicationUse,
+    product: Drug,
+    standing: Standing,
+    certainty: Certainty,
+    tier: Tier,
+    first: ClinicalDate | None,
+    context: Context,
+) -> Iterator[CarTInfusion]:
+    if isinstance(use, wire.MedicationRequest):
+        # An open or stopped order of cells is not an infusion; a completed one may be
+        if use.status not in {"completed", "unknown"}:
+            return
+        certainty = Certainty.POSSIBLE
+    if standing is Standing.ON_HOLD:
+        return
+    yield CarTInfusion(product, first, tier, certainty, (source_of(use, first),))
+
+
+def _tier(use: wire.MedicationUse, first: ClinicalDate | None) -> Tier:
+    if isinstance(use, wire.MedicationAdministration):
+        return Tier.PROVEN
+    if isinstance(use, wire.MedicationRequest):
+        return Tier.PRESUMPTIVE
+    return Tier.UNDATED if first is None else Tier.REPORTED
+
+
+def _doses(
+    use: wire.MedicationUse, standing: Standing, context: Context
+) -> tuple[ClinicalDate | None, ClinicalDate | None, bool]:
+    """Give the first dose, the last dose, and whether the course is going on; all as of the request."""
+    if isinstance(use, wire.MedicationRequest):
+        return (*_doses_of_order(use, context), False)
+    kind = type(use).__name__
+    if use.effective_date_time is not None:
+        day = context.past_day(use.effective_date_time, kind)
+        if isinstance(use, wire.MedicationAdministration) or standing is Standing.ENDED or day is None:
+            return day, day, False
+        return _open_ended(use, day, standing, context)
+    period = use.effective_period or wire.Period()
+    start = context.past_day(period.start, kind)
+    end = context.day(period.end, kind)
+    end = end.capped(context.as_of) if end is not None and end.latest <= context.as_of else None
+    if isinstance(use, wire.MedicationAdministration):
+        return start, end or start, False
+    if end is not None:
+        return start or end, end, False
+    return _open_ended(use, start, standing, context)
+
+
+def _open_ended(
+    use: wire.MedicationStatement, start: ClinicalDate | None, standing: Standing, context: Context
+) -> tuple[ClinicalDate | None, ClinicalDate | None, bool]:
+    """Bound the last dose of a statement without an end by the day on which it was asserted."""
+    if start is None:
+        return None, None, False
+    today = ClinicalDate.on(context.as_of)
+    asserted = context.past_day(use.date_asserted, "MedicationStatement")
+    if standing is Standing.ENDED or standing is Standing.ON_HOLD:
+        until = max(asserted.latest if asserted else context.as_of, start.latest)
+        return start, ClinicalDate(start.earliest, until), False
+    if asserted is None:
+        return start, ClinicalDate(start.earliest, context.as_of), False
+    recent = asserted.days_until(today).at_most(context.catalog.days("recent_assertion"))
+    if recent is Answer.YES:
+        return start, today, True
+    return start, ClinicalDate(max(asserted.earliest, start.earliest), context.as_of), False
+
+
+def _doses_of_order(order: wire.MedicationRequest, context: Context) -> tuple[ClinicalDate | None, ClinicalDate | None]:
+    """An order without dose dates may have been given on any day since it was written, or not at all."""
+    authored = context.past_day(order.authored_on, "MedicationRequest")
+    if authored is None:
+        return None, None
+    supply_end = supply_end_of(order, context)
+    until = context.as_of if supply_end is None else min(supply_end.latest, context.as_of)
+    since = ClinicalDate(authored.earliest, max(until, authored.earliest))
+    return since, since
+
+
+def supply_end_of(order: wire.MedicationRequest, context: Context) -> ClinicalDate | None:
+    """Give the last day that an order covers, where it says so."""
+    dispense = wire.decode(order.dispense_request, wire.DispenseRequest)
+    if dispense is not None and dispense.validity_period is not None and dispense.validity_period.end:
+        return context.day(dispense.validity_period.end, "MedicationRequest")
+    ends = [
+        dosage.timing.repeat.bounds_period.end
+        for dosage in wire.decode(order.dosage_instruction, tuple[wire.Dosage, ...]) or ()
+        if dosage.timing and dosage.timing.repeat and dosage.timing.repeat.bounds_period
+    ]
+    days = [context.day(end, "MedicationRequest") for end in ends if end]
+    return max((day for day in days if day), key=lambda day: day.latest, default=None)
+
+
+def _in_force(use: wire.MedicationUse, standing: Standing, certainty: Certainty, context: Context) -> Answer:
+    """Whether a drug protects on the day of the request; a single administered dose is judged by its date."""
+    if standing is Standing.ON_HOLD:
+        return Answer.NO
+    today = ClinicalDate.on(context.as_of)
+    if isinstance(use, wire.MedicationAdministration):
+        return Answer.YES if standing is Standing.ACTIVE else Answer.NO
+    if isinstance(use, wire.MedicationStatement):
+        if standing is Standing.ENDED:
+            return Answer.NO
+        period = use.effective_period or wire.Period()
+        start = context.day(use.effective_date_time or period.start, "MedicationStatement")
+        end = context.day(period.end, "MedicationStatement")
+        if start is not None and start.is_after(today) is Answer.YES:
+            return Answer.NO
+    else:
+        end = supply_end_of(use, context)
+        if standing is Standing.ENDED and (use.status == "stopped" or end is None):
+            return Answer.NO
+    if end is not None:
+        over = end.is_before(today)
+        if over is not Answer.NO:
+            return Answer.NO if over is Answer.YES else Answer.UNKNOWN
+    return Answer.YES if certainty is Certainty.STATED else Answer.UNKNOWN
+
+
+def _is_systemic(use: wire.MedicationUse, concept: wire.Concept, context: Context) -> bool:
+    return is_systemic(concept, _dosages(use), context)
+
+
+def _dosages(use: wire.MedicationUse) -> tuple[wire.Dosage, ...]:
+    if isinstance(use, wire.MedicationAdministration):
+        one = wire.decode(use.dosage, wire.Dosage)
+        return () if one is None else (one,)
+    raw = use.dosage if isinstance(use, wire.MedicationStatement) else use.dosage_instruction
+    return wire.decode(raw, tuple[wire.Dosage, ...]) or ()
+
+
+def is_systemic(concept: wire.Concept, dosages: tuple[wire.Dosage, ...], context: Context) -> bool:
+    """Whether a product reaches the whole body, by the words of its name, form and route."""
+    local = {word for phrase in context.catalog.signs["local_route"].phrases for word in phrase}
+    texts = texts_of(concept)
+    for dosage in dosages:
+        texts += [dosage.text or "", *(texts_of(dosage.route) if dosage.route else ())]
+    return not any(local.intersection(words(text)) for text in texts)
+
+
+def label_of(concept: wire.Concept) -> ChartText:
+    """Give the chart's own name of a drug or service."""
+    return ChartText(next(iter(texts_of(concept)), ""))

@@ -1,0 +1,131 @@
+"""Draft orders of the request: MedicationRequest and ServiceRequest, with or without details."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fhir_mapping import wire
+from fhir_mapping.catalog.loader import texts_of
+from fhir_mapping.catalog.texts import has_phrase, words
+from fhir_mapping.model.dates import ClinicalDate
+from fhir_mapping.model.history import OrderKind, ProposedOrder
+from fhir_mapping.model.vocabulary import ChartText, Drug, DrugClass
+from fhir_mapping.readers.context import Context, medication_of, source_of
+from fhir_mapping.readers.medications import is_systemic, label_of
+
+DraftOrder = wire.MedicationRequest | wire.ServiceRequest
+_NOT_BEING_PLACED = {"entered-in-error", "cancelled", "revoked", "stopped", "completed"}
+
+# A draft that could not be decoded might ask for anything
+UNREADABLE_ORDER = ProposedOrder(
+    reference=ChartText("draft order"),
+    kind=OrderKind.UNRECOGNISED,
+    drug=None,
+    planned=None,
+    judged=True,
+    systemic=False,
+    label=ChartText(""),
+)
+
+
+def read_order(order: DraftOrder, context: Context, *, judged: bool) -> Iterator[ProposedOrder]:
+    """Turn a draft into the watched orders it contains; none for a draft that no rule looks at."""
+    if order.status in _NOT_BEING_PLACED or order.do_not_perform:
+        return
+    if isinstance(order, wire.MedicationRequest):
+        yield from _read_drug_order(order, context, judged=judged)
+    else:
+        yield from _read_service_order(order, context, judged=judged)
+
+
+def _read_drug_order(order: wire.MedicationRequest, context: Context, *, judged: bool) -> Iterator[ProposedOrder]:
+    concept = medication_of(order, context)
+    if concept is None:
+        if order.medication_reference is not None:  # it names a drug that we cannot look up
+            yield _order(order, OrderKind.UNRECOGNISED, None, wire.Concept(), context, judged=judged)
+        return
+    if not concept.coding and not texts_of(concept):
+        return  # a draft without a drug yet
+    match = context.catalog.drug(concept)
+    if match.is_unrecognised_treatment:
+        yield _order(order, OrderKind.UNRECOGNISED, None, concept, context, judged=judged)
+    for drug in match.drugs:
+        if is_watched(drug, context.catalog.recognition):
+            kind = OrderKind.LYMPHODEPLETION if drug.drug_class is DrugClass.PURINE_ANALOGUE else OrderKind.DRUG
+            yield _order(order, kind, drug, concept, context, judged=judged)
+
+
+def _read_service_order(order: wire.ServiceRequest, context: Context, *, judged: bool) -> Iterator[ProposedOrder]:
+    if order.code is None:
+        return
+    concepts = context.catalog.concepts("procedure", order.code)
+    texts = [words(text) for text in texts_of(order.code)]
+    pages = context.catalog.recognition["procedure_text"]
+
+    def says(page: str) -> bool:
+        return any(has_phrase(text, words(phrase)) for text in texts for phrase in pages[page])
+
+    drugs = context.catalog.drug(order.code).drugs
+    product = next((drug for drug in drugs if drug.drug_class is DrugClass.CAR_T), None)
+    labs = context.catalog.concepts("lab", order.code)
+    if "leukapheresis" in concepts or says("collection"):
+        kind = OrderKind.T_CELL_COLLECTION
+    elif says("lymphodepletion"):
+        kind = OrderKind.LYMPHODEPLETION
+    elif "car-t-infusion" in concepts or says("infusion"):
+        kind = OrderKind.CAR_T_INFUSION
+    elif product is not None and says("given"):
+        kind = OrderKind.DRUG
+    elif labs.intersection(context.catalog.recognition["watched"]["lab_concepts"]):
+        kind = OrderKind.OTHER_WATCHED
+    else:
+        return
+    yield _order(order, kind, product, order.code, context, judged=judged)
+
+
+def is_watched(drug: Drug, recognition: Mapping[str, Any]) -> bool:
+    """Whether an order of this drug is worth reading the chart for (gate G2)."""
+    return drug.antimyeloma or drug.drug_class.value in recognition["watched"]["classes"]
+
+
+def _order(
+    order: DraftOrder,
+    kind: OrderKind,
+    drug: Drug | None,
+    concept: wire.Concept,
+    context: Context,
+    *,
+    judged: bool,
+) -> ProposedOrder:
+    dosages: tuple[wire.Dosage, ...] = ()
+    if isinstance(order, wire.MedicationRequest):
+        dosages = wire.decode(order.dosage_instruction, tuple[wire.Dosage, ...]) or ()
+        planned = _planned_start(order, dosages)
+        label = label_of(concept) or ChartText((order.medication_reference or wire.Reference()).display or "")
+    else:
+        planned = order.occurrence_date_time or (order.occurrence_period or wire.Period()).start
+        label = label_of(concept)
+    return ProposedOrder(
+        reference=source_of(order).reference,
+        kind=kind,
+        drug=drug,
+        planned=_planned_day(planned, order, context),
+        judged=judged,
+        systemic=is_systemic(concept, dosages, context),
+        label=label,
+    )
+
+
+def _planned_start(order: wire.MedicationRequest, dosages: tuple[wire.Dosage, ...]) -> str | None:
+    for dosage in dosages:
+        if dosage.timing is None:
+            continue
+        if dosage.timing.event:
+            return min(dosage.timing.event)
+        if dosage.timing.repeat and dosage.timing.repeat.bounds_period:
+            return dosage.timing.repeat.bounds_period.start
+    dispense = wire.decode(order.dispense_request, wire.DispenseRequest)
+    return dispense.validity_period.start if dispense and dispense.validity_period else None
+
+
+def _planned_day(text: str | None, order: DraftOrder, context: Context) -> ClinicalDate | None:
+    return context.day(text, type(order).__name__)
