@@ -13,7 +13,7 @@ from cards.finding import Missing, Outcome, Proposal
 from cards.knowledge.loader import ActiveRule, Knowledge
 from cards.orders import draft_order
 from fhir_mapping.model.history import SourceRef, TreatmentHistory
-from fhir_mapping.model.vocabulary import ChartText
+from fhir_mapping.model.vocabulary import ChartText, Topic
 
 TOPIC_SYSTEM = "urn:mmcds:rules"
 RULES_EXTENSION = "mmcds.rules"
@@ -195,10 +195,7 @@ def _suggestions(
 
 def _gap_card(gap: GapPlan, history: TreatmentHistory, knowledge: Knowledge, addressee: Addressee) -> Card:
     words = knowledge.presentation.data_gap
-    titles = list(dict.fromkeys(result.active.text.title for result, _ in gap.undecided or ()))
-    summary = words.summary.format(titles="; ".join(titles))
-    if not titles or len(summary) > SUMMARY_LIMIT:
-        summary = words.summary_long.format(count=len({r.active.text.id for r in gap.concerned}))
+    summary = _gap_summary(gap, history, knowledge)
     return Card(
         uuid=addressee.new_uuid(),
         summary=summary,
@@ -209,13 +206,28 @@ def _gap_card(gap: GapPlan, history: TreatmentHistory, knowledge: Knowledge, add
     )
 
 
+def _gap_summary(gap: GapPlan, history: TreatmentHistory, knowledge: Knowledge) -> str:
+    words = knowledge.presentation.data_gap
+    titles = dict.fromkeys(result.active.text.title for result, _ in gap.undecided)
+    keys = dict.fromkeys(key for topic in gap.topics for key in history.coverage.of(topic).unread)
+    if titles:
+        summary = words.summary.format(titles="; ".join(titles))
+    elif keys:
+        summary = words.summary_unread.format(searches=", ".join(words.searches[key] for key in keys))
+    else:
+        summary = ""
+    if 0 < len(summary) <= SUMMARY_LIMIT:
+        return summary
+    return words.summary_long.format(count=len({r.active.text.id for r in gap.concerned}))
+
+
 def _gap_detail(gap: GapPlan, history: TreatmentHistory, knowledge: Knowledge) -> Iterator[str]:
     words = knowledge.presentation.data_gap
     yield from _list(
         words.undecided,
         (
             f"{result.active.text.title} ({result.active.text.id}): missing "
-            + "; ".join(_missing(item, result, history, knowledge) for item in missing)
+            + "; ".join(_missing(item, result, knowledge) for item in missing)
             for result, missing in gap.undecided
         ),
     )
@@ -230,17 +242,15 @@ def _gap_detail(gap: GapPlan, history: TreatmentHistory, knowledge: Knowledge) -
     yield words.closing
 
 
-def _missing(item: Missing, result: Result, history: TreatmentHistory, knowledge: Knowledge) -> str:
-    own = result.active.text.missing
-    wording = own.get(item.key) or knowledge.presentation.data_gap.missing[item.key]
-    topics = ", ".join(_topic(topic, history, knowledge) for topic in sorted(item.topics))
-    return wording.format(drug=item.drug, topics=topics)
+def _missing(item: Missing, result: Result, knowledge: Knowledge) -> str:
+    wording = result.active.text.missing.get(item.key) or knowledge.presentation.data_gap.missing[item.key]
+    return wording.format(drug=item.drug)
 
 
-def _topic(topic: Any, history: TreatmentHistory, knowledge: Knowledge) -> str:
+def _topic(topic: Topic, history: TreatmentHistory, knowledge: Knowledge) -> str:
     words = knowledge.presentation.data_gap
     coverage = history.coverage.of(topic)
     if coverage.lists_are_empty:
-        return words.topic_empty.format(topic=topic)
+        return _capitalised(words.topic_empty.format(topic=topic))
     searches = ", ".join(words.searches[key] for key in coverage.unread)
-    return words.topic_unread.format(topic=topic, searches=searches)
+    return _capitalised(words.topic_unread.format(topic=topic, searches=searches))

@@ -48,7 +48,9 @@ def create_app(settings: Settings, *, recorder: Recorder | None = None, assessor
     """Build the WSGI application."""
     assessor = assessor or make_assessor(settings)
     app = Flask("mmcds")
-    app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
+    # Flask cuts a body of unannounced length off where its limit is, so ours has to be seen passed
+    app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes + 1
+    app.extensions["mmcds_body_limit"] = settings.body_limit_bytes
     app.extensions["mmcds_assessor"] = assessor
     app.extensions["mmcds_recorder"] = recorder or LogRecorder()
     app.extensions["mmcds_discovery"] = msgspec.json.encode(discovery(assessor.catalog))

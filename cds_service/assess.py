@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from cards import gates
 from cards.card import Card
 from cards.compose import compose
 from cards.evaluate import Result, evaluate
@@ -17,12 +16,13 @@ from cds_service import telemetry
 from cds_service.errors import DataUnavailable
 from cds_service.gather import Gathered
 from cds_service.hook_models import HookRequest, parse_request
+from fhir_mapping import wire
 from fhir_mapping.build import build_history, read_orders
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.coverage import Level
 from fhir_mapping.model.history import TreatmentHistory
-from fhir_mapping.model.vocabulary import Topic
 from fhir_mapping.needs import GATE_TOPICS, Search, coverage_of
+from fhir_mapping.readers.conditions import names_myeloma
 
 _GATE_SEARCHES = ("patient", "conditions")
 
@@ -67,7 +67,7 @@ def assess(body: bytes, hook: Hook, assessor: Assessor) -> Assessment:
         return _NOTHING
     gathered = Gathered()
     gathered.read(_GATE_SEARCHES, assessor.searches, request.prefetch, request.patient_id)
-    if _gate_is_surely_closed(gathered, request, assessor, as_of):
+    if _is_surely_no_myeloma(gathered, assessor):
         return _NOTHING
     rest = [key for key in assessor.searches if key not in _GATE_SEARCHES]
     gathered.read(rest, assessor.searches, request.prefetch, request.patient_id)
@@ -96,12 +96,12 @@ def _is_worth_reading(request: HookRequest, assessor: Assessor, as_of: date) -> 
     return request.drafts.foreign > 0 or any(order.judged for order in orders)
 
 
-def _gate_is_surely_closed(gathered: Gathered, request: HookRequest, assessor: Assessor, as_of: date) -> bool:
-    """Whether patient and problem list alone show that no rule applies, so that the rest need not be read."""
-    history = _history(gathered, request, assessor, as_of)
-    if not history.coverage.is_complete(Topic.DIAGNOSIS):
+def _is_surely_no_myeloma(gathered: Gathered, assessor: Assessor) -> bool:
+    """Gate G1 ahead of the rest: a problem list that was read whole and shows other things needs no chart read."""
+    if gathered.readings["conditions"].level is not Level.COMPLETE:
         return False
-    return not gates.judge(history, request.hook, assessor.knowledge.presentation.gates.adult_years.value).is_open
+    conditions = [item.resource for item in gathered.found if isinstance(item.resource, wire.Condition)]
+    return bool(conditions) and not any(names_myeloma(c, assessor.catalog) for c in conditions)
 
 
 def _history(gathered: Gathered, request: HookRequest, assessor: Assessor, as_of: date) -> TreatmentHistory:

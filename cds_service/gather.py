@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from msgspec import Raw
-
 from cds_service.hook_models import is_about
 from fhir_mapping import wire
 from fhir_mapping.model.coverage import Level
@@ -26,19 +24,14 @@ class Gathered:
         self,
         keys: Iterable[str],
         searches: Mapping[str, Search],
-        prefetch: Mapping[str, Raw],
+        prefetch: Mapping[str, wire.Pile | None],
         patient_id: str,
     ) -> None:
         """Read some of the searches from the prefetch."""
         for key in keys:
             self.readings[key] = self._read_one(key, searches[key], prefetch.get(key), patient_id)
 
-    def _read_one(self, key: str, search: Search, raw: Raw | None, patient_id: str) -> Reading:
-        if raw is None:
-            return _UNAVAILABLE
-        if bytes(raw).strip() == b"null":
-            return Reading(Level.COMPLETE)  # the client says that there is none
-        pile = wire.decode_pile(raw)
+    def _read_one(self, key: str, search: Search, pile: wire.Pile | None, patient_id: str) -> Reading:
         if pile is None:
             return _UNAVAILABLE
         if not all(is_about(item.resource, patient_id) for item in pile.found):
@@ -47,8 +40,9 @@ class Gathered:
         outcomes = [o for item in pile.found if isinstance(o := item.resource, wire.OperationOutcome)]
         wanted = [item for item in pile.found if type(item.resource).__name__ == search.resource_type]
         failed = any(outcome.says_failed for outcome in outcomes)
-        if not wanted and (failed or (pile.found and not outcomes and not pile.is_whole)):
-            return _UNAVAILABLE  # an error, or one single resource of another type
+        others = len(pile.found) - len(outcomes) + len(pile.other_types)
+        if not wanted and (failed or others):
+            return _UNAVAILABLE  # an error, or nothing but resources of other types
         self.found += pile.found
         self.unreadable += (kind or search.resource_type for kind in pile.unreadable)
         is_complete = pile.is_whole and not pile.unreadable and not failed

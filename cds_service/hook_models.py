@@ -1,5 +1,6 @@
 """The hook request: what CDS Hooks requires is checked, everything else is taken as it comes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -25,6 +26,12 @@ class _Envelope(msgspec.Struct, rename="camel"):
     fhir_authorization: Raw | UnsetType = UNSET
 
 
+class _SoundEnvelope(_Envelope):
+    """A request whose prefetch can be decoded in one go, as nearly all can."""
+
+    prefetch: dict[str, wire.Value | None] | UnsetType = UNSET  # type: ignore[assignment]  # narrower on purpose
+
+
 class _Context(msgspec.Struct, rename="camel"):
     user_id: Raw | UnsetType = UNSET
     patient_id: Raw | UnsetType = UNSET
@@ -37,17 +44,20 @@ class _Authorization(msgspec.Struct):
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
+_sound_envelope = msgspec.json.Decoder(_SoundEnvelope)
+
+_NONE_ON_RECORD = wire.Pile()
 
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """One request, its chart still undecoded; `prefetch` maps each sent key to its raw value."""
+    """One request; `prefetch` maps each sent key to its resources, or to None where it holds no FHIR."""
 
     hook: Hook
     patient_id: str
     user_is_clinician: bool
     drafts: Drafts = field(default_factory=Drafts)
-    prefetch: dict[str, Raw] = field(default_factory=dict)
+    prefetch: Mapping[str, wire.Pile | None] = field(default_factory=dict)
     token_is_for_another_patient: bool = False
 
 
@@ -56,13 +66,7 @@ def parse_request(body: bytes, hook: Hook) -> HookRequest:
 
     Raises MalformedRequest for what makes the request unusable, WrongFhirVersion for draft orders not in R4.
     """
-    try:
-        envelope = _envelope.decode(body)
-    except wire.UNREADABLE:
-        raise MalformedRequest(
-            "The body is not a JSON object that can be read (broken JSON, not UTF-8, or nested too deep). "
-            "Send one CDS Hooks request as JSON."
-        ) from None
+    envelope, prefetch = _decode(body)
     named = _text(envelope.hook, "hook")
     if named != hook.value:
         raise MalformedRequest(f"This service answers the hook {hook.value}; the request names another one.")
@@ -72,14 +76,40 @@ def parse_request(body: bytes, hook: Hook) -> HookRequest:
         raise MalformedRequest("The member context is missing or no object.")
     user = _text(context.user_id, "context.userId")
     patient_id = _text(context.patient_id, "context.patientId").removeprefix("Patient/")
+    if not patient_id or not patient_id.isprintable():
+        raise MalformedRequest("The member context.patientId is no id of a patient.")
     return HookRequest(
         hook=hook,
         patient_id=patient_id,
         user_is_clinician=(local_reference(user) or "").partition("/")[0] not in {"Patient", "RelatedPerson"},
         drafts=_drafts(context, patient_id, hook),
-        prefetch=wire.decode(envelope.prefetch, dict[str, Raw]) or {},
+        prefetch=prefetch,
         token_is_for_another_patient=_is_for_another_patient(envelope.fhir_authorization, patient_id),
     )
+
+
+def _decode(body: bytes) -> tuple[_Envelope, Mapping[str, wire.Pile | None]]:
+    """Decode a sound request in one go, any other piece by piece, so that each fault costs no more than itself."""
+    try:
+        sound = _sound_envelope.decode(body)
+    except wire.UNREADABLE:
+        return _decode_piecewise(body)
+    sent = {} if sound.prefetch is UNSET else sound.prefetch
+    return sound, {key: _NONE_ON_RECORD if value is None else wire.pile_of(value) for key, value in sent.items()}
+
+
+def _decode_piecewise(body: bytes) -> tuple[_Envelope, Mapping[str, wire.Pile | None]]:
+    try:
+        envelope = _envelope.decode(body)
+    except wire.UNREADABLE:
+        raise MalformedRequest(
+            "The body is not a JSON object that can be read (broken JSON, not UTF-8, or nested too deep). "
+            "Send one CDS Hooks request as JSON."
+        ) from None
+    sent = wire.decode(envelope.prefetch, dict[str, Raw]) or {}
+    return envelope, {
+        key: _NONE_ON_RECORD if bytes(raw).strip() == b"null" else wire.decode_pile(raw) for key, raw in sent.items()
+    }
 
 
 def _text(raw: Raw | UnsetType, name: str) -> str:
@@ -98,11 +128,11 @@ def _is_for_another_patient(raw: Raw | UnsetType, patient_id: str) -> bool:
 
 def _drafts(context: _Context, patient_id: str, hook: Hook) -> Drafts:
     """Read the draft orders; on order-select only the selected ones are judged."""
-    if hook is Hook.PATIENT_VIEW or context.draft_orders is UNSET:
+    if hook is Hook.PATIENT_VIEW or context.draft_orders is UNSET or bytes(context.draft_orders).strip() == b"null":
         return Drafts()
     pile = wire.decode_pile(context.draft_orders)
     if pile is None:
-        return Drafts()
+        return Drafts(unreadable=1)  # it might have held any order
     if _OTHER_FHIR_VERSIONS.intersection(pile.other_types):
         raise WrongFhirVersion(
             "The draft orders are not FHIR R4, so they were not judged. Call this service with R4 resources."
@@ -123,7 +153,7 @@ def _drafts(context: _Context, patient_id: str, hook: Hook) -> Drafts:
         orders=tuple((order, any(order is other for other in selected)) for order in own),
         medications=medications,
         foreign=foreign,
-        unreadable=sum(kind in {"MedicationRequest", "ServiceRequest"} for kind in pile.unreadable),
+        unreadable=sum(kind in {"MedicationRequest", "ServiceRequest", ""} for kind in pile.unreadable),
     )
 
 
@@ -143,5 +173,7 @@ def is_about(resource: wire.Resource, patient_id: str) -> bool:
         return resource.id in {None, patient_id}
     subject = resource.patient if isinstance(resource, wire.AllergyIntolerance) else resource.subject
     if subject is None or subject.reference is None:
+        return True
+    if subject.reference == f"Patient/{patient_id}":
         return True
     return local_reference(subject.reference) in {f"Patient/{patient_id}", patient_id}

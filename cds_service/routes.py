@@ -48,7 +48,7 @@ def call_service(service_id: str) -> Response:
     service = _service(service_id)
     g.service = service.id
     _require_json()
-    body = request.get_data(cache=False)
+    body = _read_body()
     g.started = time.perf_counter()
     assessor: Assessor = current_app.extensions["mmcds_assessor"]
     assessment = assess(body, service.hook, assessor)
@@ -81,13 +81,16 @@ def tell_caller(error: HttpError) -> Response:
 def tell_caller_of_http(error: HTTPException) -> Response:
     """Translate what Flask found wrong with a request before it reached a route."""
     if isinstance(error, RequestEntityTooLarge):
-        limit = current_app.config["MAX_CONTENT_LENGTH"]
+        limit = current_app.extensions["mmcds_body_limit"]
         return tell_caller(TooLarge(f"The body is larger than the limit of {limit} bytes."))
     if error.code == MethodNotAllowed.status:
-        return tell_caller(MethodNotAllowed("This address does not take this method."))
+        response = tell_caller(MethodNotAllowed("This address does not take this method."))
+        response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+        return response
     if error.code == NotFound.status:
         return tell_caller(NotFound("There is nothing at this address. GET /cds-services lists the services."))
     status = error.code or 500
+    _record(status, "http", Assessment())
     return _json(_encoder.encode(operation_outcome("invalid", "The request could not be used.")), status)
 
 
@@ -124,6 +127,13 @@ def _require_json() -> None:
         raise UnsupportedMediaType(f"Send the request as {_JSON} or application/fhir+json.")
     if request.content_encoding:
         raise UnsupportedMediaType("Send the request without Content-Encoding.")
+
+
+def _read_body() -> bytes:
+    body = request.get_data(cache=False)
+    if len(body) > current_app.extensions["mmcds_body_limit"]:
+        raise RequestEntityTooLarge
+    return body
 
 
 def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,18 +1,38 @@
 """Runs the application under gunicorn: one worker of threads, the collector frozen once everything is loaded."""
 
+import contextlib
 import gc
+import socket
 from typing import Any
 
-from flask import Flask
+import msgspec
+from flask import Flask, Response
+from gunicorn import util
 from gunicorn.app.base import BaseApplication
+from gunicorn.http.errors import ParseException
+from gunicorn.workers.gthread import ThreadWorker
 
 from cds_service import telemetry
-from cds_service.errors import SettingsError
+from cds_service.errors import MalformedRequest, SettingsError, operation_outcome
+from cds_service.routes import tell_caller
 from cds_service.settings import Settings
 
 _THREADS = 8
 _GRACEFUL_SECONDS = 5
 _COLLECT_AFTER = 50_000  # allocations; requests make little garbage that only the collector can find
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
+    """Repeats nothing of what a client sent that is not HTTP, neither to the client nor in the log."""
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """Answer what never became a request."""
+        telemetry.fault("request could not be read", exc)
+        status = "400 Bad Request" if isinstance(exc, ParseException) else "500 Internal Server Error"
+        body = msgspec.json.encode(operation_outcome("invalid", "The request could not be read as HTTP."))
+        head = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        with contextlib.suppress(OSError):
+            util.write_nonblock(client, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
@@ -21,6 +41,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     def __init__(self, app: Flask, settings: Settings) -> None:
         """Take a finished application: it is loaded once, before the worker starts."""
         self._app = app
+        app.register_error_handler(ParseException, _tell_of_broken_body)
         self._settings = settings
         super().__init__()
 
@@ -28,12 +49,13 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         """Set what gunicorn needs to know."""
         for name, value in {
             "bind": f"{self._settings.host}:{self._settings.port}",
-            "worker_class": "gthread",
+            "worker_class": Worker,
             "workers": 1,
             "threads": _THREADS,
             "preload_app": True,
             "graceful_timeout": _GRACEFUL_SECONDS,
             "loglevel": "warning",
+            "control_socket_disable": True,
             "post_fork": _freeze_collector,
             "when_ready": self._say_ready,
         }.items():
@@ -56,6 +78,10 @@ def refuse_without_auth_switch(settings: Settings) -> None:
         raise SettingsError(
             ["MMCDS_AUTH: this version cannot authenticate clients; set MMCDS_AUTH=off, with synthetic data only"]
         )
+
+
+def _tell_of_broken_body(error: ParseException) -> Response:
+    return tell_caller(MalformedRequest("The body does not end where its headers, or its chunks, say that it ends."))
 
 
 def _freeze_collector(server: Any, worker: Any) -> None:

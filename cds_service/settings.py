@@ -7,7 +7,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cds_service.errors import SettingsError
 
@@ -27,11 +27,27 @@ class Settings(BaseSettings):
     time_zone: str | None = None
     body_limit_bytes: int = Field(default=20_000_000, ge=1_000)
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what is handed over: `load_settings` reads the environment, unknown variables included."""
+        return (init_settings,)
+
     @field_validator("as_of")
     @classmethod
     def _is_a_day(cls, value: str | None) -> str | None:
         # Kept as text: a pydantic date would take "2021" for a number of seconds
-        if value is not None and (len(value) != len("2026-11-20") or not date.fromisoformat(value)):
+        try:
+            is_a_day = value is None or date.fromisoformat(value).isoformat() == value
+        except ValueError:
+            is_a_day = False
+        if not is_a_day:
             raise ValueError("must be a day such as 2026-11-20")
         return value
 
@@ -65,17 +81,16 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     Raises SettingsError with every fault: unknown variables, bad values, and what production forbids.
     """
     environ = os.environ if environ is None else environ
-    given = {
-        name.removeprefix(PREFIX).lower(): value for name, value in environ.items() if name.upper().startswith(PREFIX)
-    }
-    faults = [f"{PREFIX}{name.upper()} is not a setting" for name in given if name not in Settings.model_fields]
-    known = {name: value for name, value in given.items() if name in Settings.model_fields}
+    given = {name: value for name, value in environ.items() if name.upper().startswith(PREFIX)}
+    fields = {f"{PREFIX}{field.upper()}": field for field in Settings.model_fields}
+    faults = [f"{name} is not a setting" for name in given.keys() - fields.keys()]
+    known = {fields[name]: value for name, value in given.items() if name in fields}
+    faults += _production_faults(known)
     try:
         settings = Settings.model_validate(known)
     except ValidationError as error:
         faults += [_fault(e) for e in error.errors(include_input=False, include_url=False)]
         raise SettingsError(sorted(faults)) from None
-    faults += _production_faults(settings)
     if faults:
         raise SettingsError(sorted(faults))
     return settings
@@ -85,14 +100,14 @@ def _fault(error: Any) -> str:
     return f"{PREFIX}{str(error['loc'][0]).upper()}: {error['msg']}"
 
 
-def _production_faults(settings: Settings) -> list[str]:
-    if settings.env != "production":
+def _production_faults(given: Mapping[str, str]) -> list[str]:
+    if given.get("env") != "production":
         return []
     faults = []
-    if settings.time_zone is None:
+    if "time_zone" not in given:
         faults.append("MMCDS_TIME_ZONE must be set in production: days are counted in the hospital's time zone")
-    if settings.auth == "off":
+    if given.get("auth") == "off":
         faults.append("MMCDS_AUTH=off is refused in production")
-    if settings.as_of is not None:
+    if "as_of" in given:
         faults.append("MMCDS_AS_OF is refused in production")
     return faults

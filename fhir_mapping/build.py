@@ -1,7 +1,7 @@
 """build_history: everything that was read about one patient, turned into one treatment history."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from itertools import chain
@@ -29,12 +29,12 @@ from fhir_mapping.model.history import (
     UnrecognisedTreatment,
 )
 from fhir_mapping.readers.conditions import ComfortCare, MyelomaEntry, read_allergy, read_condition
-from fhir_mapping.readers.context import Context, Standing, local_reference
+from fhir_mapping.readers.context import Context, Standing, local_reference, medication_of
 from fhir_mapping.readers.medications import read_medication, standing_of
 from fhir_mapping.readers.observations import read_observation
 from fhir_mapping.readers.orders import UNREADABLE_ORDER, DraftOrder, read_order
 from fhir_mapping.readers.procedures import read_procedure
-from fhir_mapping.versions import current
+from fhir_mapping.versions import current, is_in_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,10 @@ def build_history(
     facts: dict[type, list[Any]] = defaultdict(list)
     being_placed = _being_placed(drafts, context)
     for resource in resources:
-        for fact in _read(resource, context, being_placed):
+        read = _READERS.get(type(resource))
+        if read is None or (type(resource) is wire.MedicationRequest and being_placed.includes(resource, context)):
+            continue
+        for fact in read(resource, context):
             facts[type(fact)].append(fact)
     today = ClinicalDate.on(as_of)
     return TreatmentHistory(
@@ -123,53 +126,47 @@ class _BeingPlaced:
         authored = context.day(order.authored_on, "MedicationRequest") if self.drugs else None
         if authored is None or authored.earliest != context.as_of:
             return False
-        concept = order.medication_codeable_concept or wire.Concept()
-        return any(drug.id in self.drugs for drug in context.catalog.drug(concept).drugs)
+        return not self.drugs.isdisjoint(_drugs_of(order, context))
 
 
 def _being_placed(drafts: Drafts, context: Context) -> _BeingPlaced:
     requests = [order for order, _ in drafts.orders if isinstance(order, wire.MedicationRequest)]
-    drugs = {
-        drug.id
-        for request in requests
-        for drug in context.catalog.drug(request.medication_codeable_concept or wire.Concept()).drugs
-    }
     return _BeingPlaced(
         references=frozenset(f"MedicationRequest/{r.id}" for r in requests if r.id),
         identifiers=frozenset((i.system, i.value) for r in requests for i in r.identifier if i.value),
-        drugs=frozenset(drugs),
+        drugs=frozenset(drug for request in requests for drug in _drugs_of(request, context)),
     )
 
 
-def _read(resource: wire.Resource, context: Context, being_placed: _BeingPlaced) -> Iterator[Any]:
-    match resource:
-        case wire.MedicationRequest():
-            if not being_placed.includes(resource, context):
-                yield from read_medication(resource, context)
-        case wire.MedicationStatement() | wire.MedicationAdministration():
-            yield from read_medication(resource, context)
-        case wire.Observation():
-            yield from read_observation(resource, context)
-        case wire.Condition():
-            yield from read_condition(resource, context)
-        case wire.Procedure():
-            yield from read_procedure(resource, context)
-        case wire.AllergyIntolerance():
-            yield from read_allergy(resource, context)
-        case wire.Patient():
-            yield resource
-        case wire.Medication() | wire.ServiceRequest() | wire.OperationOutcome():
-            return  # looked up by reference, read as drafts, or judged when the search was read
+def _drugs_of(order: wire.MedicationRequest, context: Context) -> list[str]:
+    return [drug.id for drug in context.catalog.drug(medication_of(order, context) or wire.Concept()).drugs]
+
+
+# The other types are looked up by reference, read as drafts, or judged when the search was read
+_READERS: Mapping[type, Callable[[Any, Context], Iterable[Any]]] = {
+    wire.Observation: read_observation,
+    wire.MedicationAdministration: read_medication,
+    wire.MedicationStatement: read_medication,
+    wire.MedicationRequest: read_medication,
+    wire.Condition: read_condition,
+    wire.Procedure: read_procedure,
+    wire.AllergyIntolerance: read_allergy,
+    wire.Patient: lambda patient, _: (patient,),
+}
 
 
 def _by_address(found: Iterable[wire.Found]) -> dict[str, wire.Medication]:
-    """Index the Medications by every address that a reference may use."""
+    """Index the Medications that stand by every address that a reference may use."""
+    sent = [(item.full_url, item.resource) for item in found if isinstance(item.resource, wire.Medication)]
+    standing = {m.id: m for m in current((medication for _, medication in sent), gaps=[]) if m.id}
     addresses: dict[str, wire.Medication] = {}
-    for item in found:
-        if isinstance(item.resource, wire.Medication):
-            for address in (f"Medication/{item.resource.id}", item.full_url, local_reference(item.full_url)):
-                if address:
-                    addresses.setdefault(address, item.resource)
+    for full_url, medication in sorted(sent, key=lambda item: (item[0] or "", item[1].id or "")):
+        stands = standing.get(medication.id) if medication.id else medication
+        if not isinstance(stands, wire.Medication) or is_in_error(stands):
+            continue
+        for address in (medication.id and f"Medication/{medication.id}", full_url, local_reference(full_url)):
+            if address:
+                addresses.setdefault(address, stands)
     return addresses
 
 

@@ -103,9 +103,9 @@ def infusions(records: Iterable[CarTInfusion], same_days: int) -> tuple[CarTInfu
             joined.append(record)
         else:
             joined[same] = _merge(joined[same], record)
-    stated = any(r.certainty is Certainty.STATED for r in joined)
+    stated = [r for r in joined if r.certainty is Certainty.STATED]
     undated = [r for r in records if r.infused is None]
-    products = {r.product for r in joined if r.product}
+    products = {r.product for r in stated}
     joined += [r for r in undated if not (stated and (r.product is None or r.product in products))]
     return tuple(joined)
 

@@ -1,35 +1,40 @@
 """Newest version of each resource first, then whatever was entered in error is removed."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+import msgspec
 
 from fhir_mapping import wire
 from fhir_mapping.model.history import DataGap, GapCode
 
 _IN_ERROR = "entered-in-error"
+_LONGEST_ID = 64  # characters that FHIR allows in a version id
 
 
 def current(resources: Iterable[wire.Resource], gaps: list[DataGap]) -> list[wire.Resource]:
     """Keep what stands: the newest version of each id, unless it was entered in error.
 
     Versions that cannot be put in order are all dropped when one of them was entered in error, and all kept
-    otherwise; either way a gap says so.
+    otherwise; either way a gap says so. What is kept comes in an order of its own, not in that of the chart.
     """
-    newest: dict[tuple[str, str], list[wire.Resource]] = {}
+    by_id: dict[tuple[str, str], list[wire.Resource]] = defaultdict(list)
     kept: list[wire.Resource] = []
     for resource in resources:
         if resource.id is None:
             kept.append(resource)
-            continue
-        key = (type(resource).__name__, resource.id)
-        known = newest.get(key)
-        newest[key] = [resource] if known is None else _newer(known, resource)
-    for versions in newest.values():
-        if len(versions) > 1:
-            gaps.append(DataGap(GapCode.VERSION_CONFLICT, type(versions[0]).__name__))
-            if any(is_in_error(version) for version in versions):
+        else:
+            by_id[type(resource).__name__, resource.id].append(resource)
+    kept.sort(key=msgspec.json.encode)
+    for versions in by_id.values():
+        newest = _newest(versions)
+        if len(newest) > 1:
+            gaps.append(DataGap(GapCode.VERSION_CONFLICT, type(newest[0]).__name__))
+            if any(is_in_error(version) for version in newest):
                 continue
-        kept += versions
-    return [resource for resource in kept if not is_in_error(resource)]
+        kept += newest
+    return sorted((r for r in kept if not is_in_error(r)), key=lambda r: (type(r).__name__, r.id or ""))
 
 
 def is_in_error(resource: wire.Resource) -> bool:
@@ -44,21 +49,34 @@ def is_in_error(resource: wire.Resource) -> bool:
     return False
 
 
-def _newer(known: list[wire.Resource], resource: wire.Resource) -> list[wire.Resource]:
-    if resource in known:
-        return known
-    order = [_compare(other, resource) for other in known]
-    if any(answer is None for answer in order):
-        return [*known, resource]
-    return [resource] if all(answer for answer in order) else known
+def _newest(versions: list[wire.Resource]) -> list[wire.Resource]:
+    """Pick the newest by version number, then by time; several where these do not tell, each content once."""
+    if len(versions) == 1:
+        return versions
+    versions = _latest_by(_last_updated, _latest_by(_version_number, versions))
+    by_content = {msgspec.json.encode(version): version for version in versions}
+    return [by_content[content] for content in sorted(by_content)]
 
 
-def _compare(old: wire.Resource, new: wire.Resource) -> bool | None:
-    """Whether `new` is the later version; None when their versions do not tell."""
-    if old.meta is None or new.meta is None:
+def _latest_by(rank: Callable[[wire.Resource], float | None], versions: list[wire.Resource]) -> list[wire.Resource]:
+    ranks = [rank(version) for version in versions]
+    known = [number for number in ranks if number is not None]
+    if len(known) < len(ranks):
+        return versions
+    highest = max(known)
+    return [version for version, number in zip(versions, ranks, strict=True) if number == highest]
+
+
+def _version_number(resource: wire.Resource) -> int | None:
+    number = resource.meta.version_id if resource.meta else None
+    if number is None or len(number) > _LONGEST_ID or not number.isdecimal():
         return None
-    a, b = old.meta.version_id, new.meta.version_id
-    if a is not None and b is not None and a != b and a.isdecimal() and b.isdecimal():
-        return int(b) > int(a)
-    a, b = old.meta.last_updated, new.meta.last_updated
-    return b > a if a and b and a != b and len(a) == len(b) and a[-1] == b[-1] else None
+    return int(number)
+
+
+def _last_updated(resource: wire.Resource) -> float | None:
+    try:
+        moment = datetime.fromisoformat((resource.meta and resource.meta.last_updated) or "")
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo is not None else None

@@ -6,7 +6,7 @@ elsewhere. A whole Bundle is decoded in one pass when it is sound; else entry by
 """
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -216,19 +216,24 @@ class _Link(_Slim, frozen=True):
     relation: str | None = None
 
 
-class _Entry(_Slim, frozen=True):
-    resource: Resource | None = None
+class Found(_Slim, frozen=True):
+    """One entry: a decoded resource, and the address that other entries may refer to it by."""
+
+    resource: Resource
     full_url: str | None = None
 
 
-class _SoundBundle(_Slim, frozen=True):
-    entry: tuple[_Entry, ...] = ()
+class Bundle(_Slim, frozen=True, tag_field="resourceType", tag=True):
+    """A Bundle of which every entry could be decoded."""
+
+    entry: tuple[Found, ...] = ()
     link: tuple[_Link, ...] = ()
     total: int | None = None
 
 
 class _RawBundle(_Slim, frozen=True):
-    entry: tuple[Raw, ...] = ()
+    resource_type: str | None = None
+    entry: tuple[Raw, ...] | UnsetType = UNSET
     link: tuple[_Link, ...] = ()
     total: int | None = None
 
@@ -242,9 +247,11 @@ class _Kind(_Slim, frozen=True):
     resource_type: str | None = None
 
 
+Value = Bundle | Resource  # what a prefetch key may hold, besides null
+
 _kind = msgspec.json.Decoder(_Kind)
 _resource: "msgspec.json.Decoder[Resource]" = msgspec.json.Decoder(Resource)
-_sound_bundle = msgspec.json.Decoder(_SoundBundle)
+_value: "msgspec.json.Decoder[Value]" = msgspec.json.Decoder(Value)
 _raw_bundle = msgspec.json.Decoder(_RawBundle)
 _raw_entry = msgspec.json.Decoder(_RawEntry)
 
@@ -252,22 +259,15 @@ _raw_entry = msgspec.json.Decoder(_RawEntry)
 UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 Wanted = TypeVar("Wanted")
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One decoded resource and the address that other entries may refer to it by."""
-
-    resource: Resource
-    full_url: str | None = None
+_decoders: "dict[Any, msgspec.json.Decoder[Any]]" = {}  # one for each shape ever asked for, which are few
 
 
 @dataclass(frozen=True, slots=True)
 class Pile:
-    """The resources of one prefetch value or search answer.
+    """The resources of one prefetch value or search answer; an empty one that is whole says "none on record".
 
-    `unreadable` lists the resource type of each entry that was lost ("" when not even that could be read);
-    `is_whole` is false when the sender says that more exists than it sent.
+    `unreadable` lists the resource type of each entry that was lost ("" when not even that could be read),
+    `other_types` those that no reader uses; `is_whole` is false when the sender says that more exists.
     """
 
     found: tuple[Found, ...] = ()
@@ -281,9 +281,11 @@ def decode(raw: Raw | UnsetType, wanted: type[Wanted]) -> Wanted | None:
     if raw is UNSET:
         return None
     try:
-        return msgspec.json.decode(raw, type=wanted)
+        decoder = _decoders.get(wanted) or _decoders.setdefault(wanted, msgspec.json.Decoder(wanted))
+        decoded: Wanted = decoder.decode(raw)
     except UNREADABLE:
         return None
+    return decoded
 
 
 def decode_concepts(raw: Raw | UnsetType) -> tuple[Concept, ...]:
@@ -298,36 +300,21 @@ def decode_concepts(raw: Raw | UnsetType) -> tuple[Concept, ...]:
 
 
 def decode_pile(raw: Raw | bytes) -> Pile | None:
-    """Decode a Bundle, with or without a type, or a single resource; None when it is neither.
+    """Decode a Bundle, with or without a type, or a single resource; None when it is neither."""
+    try:
+        return pile_of(_value.decode(raw))
+    except UNREADABLE:
+        return _decode_entry_by_entry(raw)
+
+
+def pile_of(value: Value) -> Pile:
+    """Make a pile of what was decoded in one go.
 
     A single resource stands for itself alone, so its pile is not whole unless it is a Patient.
     """
-    try:
-        kind = _kind.decode(raw).resource_type
-    except UNREADABLE:
-        return None
-    if kind not in {"Bundle", None}:
-        found = _decode_resource(raw)
-        if found is None:
-            return None
-        return Pile((Found(found),), is_whole=isinstance(found, Patient))
-    return _decode_bundle(raw, typed=kind is not None)
-
-
-def _decode_bundle(raw: Raw | bytes, *, typed: bool) -> Pile | None:
-    try:
-        bundle = _sound_bundle.decode(raw)
-    except UNREADABLE:
-        return _decode_entry_by_entry(raw)
-    if not typed and not bundle.entry:
-        return None  # an object with neither resourceType nor entries is no Bundle
-    found = tuple(Found(e.resource, e.full_url) for e in bundle.entry if e.resource is not None)
-    empty_entries = len(bundle.entry) - len(found)
-    return Pile(
-        found,
-        unreadable=("",) * empty_entries,
-        is_whole=_says_whole(bundle.link, bundle.total, len(bundle.entry)),
-    )
+    if not isinstance(value, Bundle):
+        return Pile((Found(value),), is_whole=isinstance(value, Patient))
+    return Pile(value.entry, is_whole=_says_whole(value.link, value.total, len(value.entry)))
 
 
 def _decode_entry_by_entry(raw: Raw | bytes) -> Pile | None:
@@ -335,38 +322,30 @@ def _decode_entry_by_entry(raw: Raw | bytes) -> Pile | None:
         bundle = _raw_bundle.decode(raw)
     except UNREADABLE:
         return None
+    if bundle.resource_type not in {"Bundle", None} or (bundle.resource_type is None and bundle.entry is UNSET):
+        return None
     found: list[Found] = []
     unreadable: list[str] = []
     other_types: list[str] = []
-    for entry_bytes in bundle.entry:
+    entries = () if bundle.entry is UNSET else bundle.entry
+    for entry_bytes in entries:
         kind = ""
         try:
             entry = _raw_entry.decode(entry_bytes)
             if entry.resource is not UNSET:
                 kind = _kind.decode(entry.resource).resource_type or ""
-                if kind not in READ_TYPES and kind:
+                if kind in READ_TYPES or not kind:
+                    found.append(Found(_resource.decode(entry.resource), entry.full_url))
+                else:
                     other_types.append(kind)
-                    continue
-                found.append(Found(_resource.decode(entry.resource), entry.full_url))
                 continue
         except UNREADABLE:
             pass  # counted below, the neighbours stay
         unreadable.append(kind if kind in READ_TYPES else "")
-    return Pile(
-        tuple(found),
-        tuple(unreadable),
-        tuple(other_types),
-        _says_whole(bundle.link, bundle.total, len(bundle.entry)),
-    )
+    whole = _says_whole(bundle.link, bundle.total, len(entries))
+    return Pile(tuple(found), tuple(unreadable), tuple(other_types), whole)
 
 
 def _says_whole(links: tuple[_Link, ...], total: int | None, entries: int) -> bool:
     has_next = any(link.relation == "next" for link in links)
     return not has_next and (total is None or total <= entries)
-
-
-def _decode_resource(raw: Raw | bytes) -> Resource | None:
-    try:
-        return _resource.decode(raw)
-    except UNREADABLE:
-        return None

@@ -135,6 +135,7 @@ class DataGapText(_Text):
     slug: str
     indicator: Indicator
     summary: str
+    summary_unread: str
     summary_long: str
     undecided: str
     unread: str

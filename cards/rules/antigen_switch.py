@@ -103,7 +103,7 @@ def _bcma_therapies(history: TreatmentHistory) -> Iterator[_BcmaTherapy]:
             is_sure=course.is_proven_or_reported,
             target_known=True,
             end_reason=course.end_reason,
-            sources=course.sources,
+            sources=course.sources[:1],  # the record that the last dose rests on
         )
     for infusion in history.infusions:
         target = infusion.targets(Antigen.BCMA)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 from cards.finding import (
     Conclusion,
@@ -22,6 +22,7 @@ from fhir_mapping.model.history import (
     LabTest,
     OrderKind,
     SourceRef,
+    SupportiveCare,
     TreatmentHistory,
 )
 from fhir_mapping.model.vocabulary import Certainty, Cover, Tier, Topic
@@ -134,7 +135,7 @@ def _by_day(history: TreatmentHistory, hook: Hook, settings: AfterCarT, cover: _
     )
     match within_year:
         case Answer.NO:
-            return _after_the_year(history, hook, settings, facts, last)
+            return _after_the_year(history, hook, settings, facts, last, cover)
         case Answer.YES:
             return _within_the_year(hook, settings, facts, last, cover)
         case _:
@@ -146,15 +147,14 @@ def _within_the_year(
 ) -> Conclusion:
     assert facts.days is not None  # noqa: S101 - the infusion has a date, or the year could not have been judged
     before_start = facts.days.less_than(settings.start_day)
-    if before_start is not Answer.NO and hook is Hook.ORDER_SIGN:
-        return _flagged("not_yet_due", facts, last.sources)  # only the signing of an order is worth a word
-    if before_start is Answer.YES:
-        return satisfied(evidence=last.sources)
-    if before_start is Answer.UNKNOWN:
-        return cannot_tell(Missing("infusion_date"), evidence=last.sources)
+    if hook is not Hook.ORDER_SIGN:  # before the start, only the signing of an order is worth a word
+        if before_start is Answer.YES:
+            return satisfied(evidence=last.sources)
+        if before_start is Answer.UNKNOWN:
+            return cannot_tell(Missing("infusion_date"), evidence=last.sources)
     if cover[0] is Answer.UNKNOWN:
         return cannot_tell(Missing("cover"), evidence=cover[1])
-    return _flagged("missing", facts, last.sources)
+    return _flagged("missing" if before_start is Answer.NO else "not_yet_due", facts, last.sources)
 
 
 def _is_known(infusion: CarTInfusion) -> bool:
@@ -176,7 +176,12 @@ def _flagged(variant: str, facts: DaysAfterCarT, sources: tuple[SourceRef, ...])
 
 
 def _after_the_year(
-    history: TreatmentHistory, hook: Hook, settings: AfterCarT, facts: DaysAfterCarT, last: CarTInfusion
+    history: TreatmentHistory,
+    hook: Hook,
+    settings: AfterCarT,
+    facts: DaysAfterCarT,
+    last: CarTInfusion,
+    cover: _Cover,
 ) -> Conclusion:
     """Past the year, a recent low CD4 count alone keeps the question open; nobody is told to stop."""
     if hook is not Hook.PATIENT_VIEW:
@@ -189,6 +194,8 @@ def _after_the_year(
         or cd4.at_most(settings.cd4_stop_per_ul) is not Answer.YES
     ):
         return satisfied(evidence=last.sources)
+    if cover[0] is Answer.UNKNOWN:
+        return cannot_tell(Missing("cover"), evidence=cover[1])
     low = replace(facts, cd4=str(cd4), cd4_date=cd4.on)
     return _flagged("low_cd4", low, (*last.sources, cd4.source))
 
@@ -212,22 +219,24 @@ def _cover(history: TreatmentHistory, settings: AfterCarT, need: Cover) -> _Cove
     records = [care for care in history.supportive_care if care.covers(need)]
     for answer in (Answer.YES, Answer.UNKNOWN):
         sources = tuple(
-            care.source
-            for care in records
-            if answer in {care.in_force, _still_protects(care.drug.id, care.last_dose, history, settings)}
+            care.source for care in records if answer in {care.in_force, _still_protects(care, history, settings)}
         )
         if sources:
             return answer, sources
     return Answer.NO, ()
 
 
-def _still_protects(
-    drug: str, last_dose: ClinicalDate | None, history: TreatmentHistory, settings: AfterCarT
-) -> Answer:
-    if last_dose is None:
+def _still_protects(care: SupportiveCare, history: TreatmentHistory, settings: AfterCarT) -> Answer:
+    """Whether a dose protects for longer than its day, or is recent enough to show that the drug is running.
+
+    The end of a statement or an order shows the opposite.
+    """
+    days = settings.dose_covers_days.get(care.drug.id)
+    if days is None and care.source.resource_type == "MedicationAdministration":
+        days = settings.recent_dose_days
+    if days is None or care.last_dose is None:
         return Answer.NO
-    days = settings.dose_covers_days.get(drug, settings.recent_dose_days)
-    return last_dose.days_until(history.today).at_most(days)
+    return care.last_dose.days_until(history.today).at_most(days)
 
 
 def _with_antiviral(answer: Conclusion, history: TreatmentHistory, settings: AntiviralAfterCarT) -> Conclusion:
@@ -249,7 +258,9 @@ def _with_antiviral(answer: Conclusion, history: TreatmentHistory, settings: Ant
         notes = ("renal_function_unread",)
     elif not is_enough:
         notes = ("renal_function_low",)
-    return _proposing(answer, "antiviral", settings, notes=notes, recommended=is_recent, with_dose=is_enough)
+    return _proposing(
+        answer, "antiviral", settings, history.as_of, notes=notes, recommended=is_recent, with_dose=is_enough
+    )
 
 
 def _with_pjp_agent(answer: Conclusion, history: TreatmentHistory, settings: PneumocystisAfterCarT) -> Conclusion:
@@ -257,7 +268,9 @@ def _with_pjp_agent(answer: Conclusion, history: TreatmentHistory, settings: Pne
     if not history.coverage.is_complete(Topic.ALLERGIES):
         return replace(answer, notes=("allergies_unread",))
     if history.is_allergic_to(Allergen.SULFONAMIDE):
-        return _proposing(answer, "pjp-alternative", settings, notes=("sulfonamide_allergy",), recommended=True)
+        return _proposing(
+            answer, "pjp-alternative", settings, history.as_of, notes=("sulfonamide_allergy",), recommended=True
+        )
     anc = history.latest_lab(LabTest.ANC)
     if (
         anc is None
@@ -265,16 +278,17 @@ def _with_pjp_agent(answer: Conclusion, history: TreatmentHistory, settings: Pne
         or anc.on.days_until(history.today).at_most(settings.anc_lookback_days) is not Answer.YES
         or not history.coverage.is_complete(Topic.LABS)
     ):
-        return _proposing(answer, "pjp-first-choice", settings, notes=("anc_unread", "potassium_unread"))
+        return _proposing(answer, "pjp-first-choice", settings, history.as_of, notes=("anc_unread", "potassium_unread"))
     if anc.at_least(settings.anc_minimum) is not Answer.YES:
-        return _proposing(answer, "pjp-alternative", settings, notes=("neutropenia",), recommended=True)
-    return _proposing(answer, "pjp-first-choice", settings, notes=("potassium_unread",))
+        return _proposing(answer, "pjp-alternative", settings, history.as_of, notes=("neutropenia",), recommended=True)
+    return _proposing(answer, "pjp-first-choice", settings, history.as_of, notes=("potassium_unread",))
 
 
 def _proposing(
     answer: Conclusion,
     template: str,
     settings: AfterCarT,
+    as_of: date,
     *,
     notes: tuple[str, ...],
     recommended: bool = False,
@@ -283,7 +297,7 @@ def _proposing(
     facts = answer.facts
     infused = facts.infused if isinstance(facts, DaysAfterCarT) else None
     within_year = answer.variant in {"missing", "not_yet_due"} and infused is not None
-    start = infused.latest + timedelta(settings.start_day) if within_year and infused else None
+    start = max(infused.latest + timedelta(settings.start_day), as_of) if within_year and infused else None
     end = infused.latest + timedelta(settings.prophylaxis_days) if within_year and infused else None
     proposal = Proposal(template, recommended, with_dose, start, end)
     return replace(answer, notes=notes, proposals=(proposal,))

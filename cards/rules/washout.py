@@ -43,7 +43,7 @@ class _Index:
     reads={Topic.TREATMENT, Topic.CELL_THERAPY},
     settings=MinimumWashout,
     facts=Washout,
-    variants={"recent", "ongoing"},
+    variants={"recent", "ongoing", "collected"},
     missing={"last_dose", "date_precision", "given"},
 )
 def bcma_bispecific_before_car_t(
@@ -64,7 +64,7 @@ def _after(course: Course, index: _Index, history: TreatmentHistory, settings: M
     answer = _gap_answer(course, index, history, settings)
     if answer.outcome is Outcome.SATISFIED or course.is_proven_or_reported:
         return answer
-    return cannot_tell(Missing("given", course.drug.name), evidence=course.sources)
+    return cannot_tell(Missing("given", course.drug.name), evidence=course.sources[:1])
 
 
 def _gap_answer(course: Course, index: _Index, history: TreatmentHistory, settings: MinimumWashout) -> Conclusion:
@@ -78,18 +78,18 @@ def _gap_answer(course: Course, index: _Index, history: TreatmentHistory, settin
                 min(course.first_dose.earliest, index.day.latest), min(last_dose.latest, index.day.latest)
             )
     if last_dose is None:
-        return cannot_tell(Missing("last_dose", course.drug.name), evidence=course.sources)
+        return cannot_tell(Missing("last_dose", course.drug.name), evidence=course.sources[:1])
     is_ongoing = course.ongoing and not index.collected
     gap = Days(0, 0) if is_ongoing else last_dose.days_until(index.day)
     match gap.less_than(settings.minimum_days):
         case Answer.NO:
-            return satisfied(absent={Topic.TREATMENT}, evidence=course.sources)
+            return satisfied(absent={Topic.TREATMENT}, evidence=course.sources[:1])
         case Answer.UNKNOWN:
-            return cannot_tell(Missing("date_precision", course.drug.name), evidence=course.sources)
+            return cannot_tell(Missing("date_precision", course.drug.name), evidence=course.sources[:1])
         case Answer.YES:
             return Conclusion(
                 Outcome.FLAGGED,
-                variant="ongoing" if is_ongoing else "recent",
+                variant="collected" if index.collected else "ongoing" if is_ongoing else "recent",
                 facts=Washout(
                     drug=course.drug.name,
                     last_dose=last_dose,
@@ -98,25 +98,38 @@ def _gap_answer(course: Course, index: _Index, history: TreatmentHistory, settin
                     index_name=index.name,
                     earliest=last_dose.plus(settings.minimum_days).latest,
                 ),
-                evidence=course.sources,
+                evidence=course.sources[:1],  # the record that the last dose rests on
             )
 
 
 def _index(history: TreatmentHistory, order: ProposedOrder, settings: MinimumWashout) -> _Index:
-    """Count to a collection that was done, else to the planned one, else to the order's own date, else today."""
-    for collection in reversed(history.collections):
-        day = collection.collected
-        if day is None or any(i.infused and i.infused.is_after(day) is Answer.YES for i in history.infusions):
-            continue
-        if day.days_until(history.today).at_most(settings.collection_counts_days) is Answer.YES:
-            return _Index(day, "T-cell collection done", collected=True)
-    planned = [
-        other.planned
-        for other in (order, *history.orders)
-        if other.kind is OrderKind.T_CELL_COLLECTION and other.planned is not None
+    """Count to a collection that was done, else to the planned one, else to the order's own date, else today.
+
+    An order of a new collection is not answered by an old one.
+    """
+    done = None if _is_collection(order) else _collected(history, settings)
+    if done is not None:
+        return _Index(done, "T-cell collection done", collected=True)
+    for planned, name in (
+        *((o.planned, "planned T-cell collection") for o in (order, *history.orders) if _is_collection(o)),
+        (order.planned, "planned start of this order"),
+    ):
+        if planned is not None and planned.is_before(history.today) is not Answer.YES:
+            return _Index(planned, name)
+    return _Index(history.today, "today, as no later date is ordered")
+
+
+def _is_collection(order: ProposedOrder) -> bool:
+    return order.kind is OrderKind.T_CELL_COLLECTION
+
+
+def _collected(history: TreatmentHistory, settings: MinimumWashout) -> ClinicalDate | None:
+    """Give the day of the latest collection that is neither used up by an infusion nor taken as abandoned."""
+    waiting = [
+        collection.collected
+        for collection in history.collections
+        if collection.collected is not None
+        and collection.collected.days_until(history.today).at_most(settings.collection_counts_days) is Answer.YES
+        and not any(i.infused and i.infused.is_after(collection.collected) is Answer.YES for i in history.infusions)
     ]
-    if planned:
-        return _Index(planned[0], "planned T-cell collection")
-    if order.planned is not None:
-        return _Index(order.planned, "planned start of this order")
-    return _Index(history.today, "today, as the order has no date")
+    return max(waiting, key=lambda day: (day.latest, day.earliest), default=None)

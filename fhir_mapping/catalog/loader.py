@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Mapping
@@ -9,10 +10,11 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
-from fhir_mapping.catalog.texts import canonical_code, has_phrase, read_text, system_name, words
+from fhir_mapping.catalog.texts import has_phrase, possible_codes, read_text, system_name, words
 from fhir_mapping.model.vocabulary import Antigen, ChartText, Cover, Drug, DrugClass
 from fhir_mapping.wire import Concept
 
+_AS_WRITTEN = re.compile(r"[0-9A-Za-z]+")
 _LONGEST_TEXT_READ = 1_000  # characters; a drug or diagnosis is named before that
 _CACHED_CONCEPTS = 4_096
 _KNOWN_OTHER = ""  # stands for every drug that only looks like one of ours
@@ -42,7 +44,9 @@ class Phrases:
         for phrase in self.phrases:
             if has_phrase(plain, phrase) and not self._is_negated(plain, phrase):
                 return True
-        return any(word.endswith(self.endings) for word in plain) or any(word in text.split() for word in self.exact)
+        if any(word.endswith(self.endings) for word in plain):
+            return True
+        return bool(self.exact) and not frozenset(self.exact).isdisjoint(_AS_WRITTEN.findall(text))
 
     def _is_negated(self, plain: Words, phrase: Words) -> bool:
         start = next(i for i in range(len(plain)) if plain[i : i + len(phrase)] == phrase)
@@ -85,9 +89,21 @@ class Catalog:
             return frozenset()
         return _concepts(self, group, concept)
 
+    def condition(self, concept: Concept | None) -> frozenset[str]:
+        """Give the concepts of a problem by its codes; where no code is known, by words for myeloma.
+
+        "comfort-care" is added to whatever the words of hospice or comfort care stand in.
+        """
+        return frozenset() if concept is None else _condition(self, concept)
+
     def drug(self, concept: Concept) -> DrugMatch:
         """Say which drugs a medication entry names, by all its codes and texts."""
         return _drug(self, concept)
+
+    def bills_unnamed_drug(self, concept: Concept) -> bool:
+        """Whether the codes bill cancer treatment, or any drug, without saying which: a text beside them may."""
+        codings = codings_of(concept)
+        return _has_treatment_code(self, codings) and not any(pair in self.drug_codes for pair in codings)
 
     def __hash__(self) -> int:
         """Hash by identity: one catalogue lives as long as the service, and keys the caches below."""
@@ -101,10 +117,11 @@ class Catalog:
 def codings_of(concept: Concept) -> list[tuple[str, str]]:
     """List the (system name, canonical code) pairs of a CodeableConcept."""
     return [
-        (name, canonical_code(name, coding.code))
+        (name, code)
         for coding in concept.coding
         if coding.code
         for name in (system_name(coding.system or ""),)
+        for code in possible_codes(name, coding.code)
     ]
 
 
@@ -118,6 +135,21 @@ def texts_of(concept: Concept) -> list[str]:
 def _concepts(catalog: Catalog, group: str, concept: Concept) -> frozenset[str]:
     codes = catalog.concept_codes[group]
     return frozenset().union(*(codes.get(pair, frozenset()) for pair in codings_of(concept)))
+
+
+@lru_cache(maxsize=_CACHED_CONCEPTS)
+def _condition(catalog: Catalog, concept: Concept) -> frozenset[str]:
+    found = _concepts(catalog, "condition", concept)
+    texts = texts_of(concept)
+    never = [words(phrase) for phrase in catalog.recognition["myeloma"]["never_with"]]
+    if not found and any(
+        catalog.signs["myeloma"].found_in(text) and not any(has_phrase(words(text), phrase) for phrase in never)
+        for text in texts
+    ):
+        found |= {"multiple-myeloma"}
+    if any(catalog.signs["comfort_care"].found_in(text) for text in texts):
+        found |= {"comfort-care"}
+    return found
 
 
 @lru_cache(maxsize=_CACHED_CONCEPTS)
@@ -153,8 +185,8 @@ def _drugs_named(catalog: Catalog, text: Words) -> set[str]:
     return found
 
 
-def _may_be_treatment(catalog: Catalog, codings: list[tuple[str, str]], texts: list[str]) -> bool:
-    """Tell unrecognised treatment from some other drug; what cannot be told apart is unrecognised."""
+def _has_treatment_code(catalog: Catalog, codings: list[tuple[str, str]]) -> bool:
+    """Whether a code stands for cancer treatment, or bills a drug without naming it."""
     signs = catalog.recognition["cancer_treatment"]
     for system, code in codings:
         if system == "atc" and code.startswith(tuple(signs["atc_prefixes"])):
@@ -163,6 +195,13 @@ def _may_be_treatment(catalog: Catalog, codings: list[tuple[str, str]], texts: l
             code.startswith(tuple(signs["hcpcs_prefixes"])) or code in signs["hcpcs_unclassified"]
         ):
             return True
+    return False
+
+
+def _may_be_treatment(catalog: Catalog, codings: list[tuple[str, str]], texts: list[str]) -> bool:
+    """Tell unrecognised treatment from some other drug; what cannot be told apart is unrecognised."""
+    if _has_treatment_code(catalog, codings):
+        return True
     if any(catalog.signs["cancer_treatment"].found_in(text) for text in texts):
         return True
     if texts:

@@ -10,6 +10,7 @@ _NDC_PARTS = 3
 _NDC_LABELER, _NDC_PRODUCT, _NDC_PACKAGE = 5, 4, 2
 _NDC_PREFIX = _NDC_LABELER + _NDC_PRODUCT
 _NDC_FULL = _NDC_PREFIX + _NDC_PACKAGE
+_NDC_UNPADDED = _NDC_FULL - 1
 
 
 def read_text(name: str) -> str:
@@ -53,7 +54,7 @@ def canonical_code(system: str, code: str) -> str:
 def _ndc_prefix(code: str) -> str:
     """Give the nine labeler and product digits of an NDC written with or without hyphens.
 
-    A bare ten-digit code could be padded in three places and stays as it is.
+    A bare ten-digit code could be padded in three places and stays as it is: see `possible_codes`.
     """
     parts = code.split("-")
     if len(parts) == 1:
@@ -61,6 +62,15 @@ def _ndc_prefix(code: str) -> str:
     if len(parts) <= _NDC_PARTS and all(part.isdigit() for part in parts):
         return parts[0].zfill(_NDC_LABELER) + parts[1].zfill(_NDC_PRODUCT)
     return code
+
+
+def possible_codes(system: str, code: str) -> tuple[str, ...]:
+    """Give the canonical code, or for a bare ten-digit NDC the three that it may stand for (4-4-2, 5-3-2, 5-4-1)."""
+    plain = canonical_code(system, code)
+    if system == "ndc" and len(plain) == _NDC_UNPADDED and plain.isdigit():
+        labeler, product = plain[:_NDC_LABELER], plain[_NDC_LABELER : _NDC_PREFIX - 1]
+        return (f"0{plain[: _NDC_PREFIX - 1]}", f"{labeler}0{product}", plain[:_NDC_PREFIX])
+    return (plain,)
 
 
 def has_phrase(text_words: tuple[str, ...], phrase: tuple[str, ...]) -> bool:

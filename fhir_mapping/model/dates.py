@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from enum import Enum
+from functools import lru_cache
 from typing import Self
 
 
@@ -26,6 +27,7 @@ class Answer(Enum):
 _PARTIAL_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 _EARLIEST_YEAR = 1900  # FHIR allows year 1; nothing a living patient was given is older than this
 _MONTHS = 12
+_CACHED_DATES = 8_192  # a chart repeats few days many times
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -115,6 +117,7 @@ def earliest_of(dates: "list[ClinicalDate]") -> ClinicalDate | None:
     return ClinicalDate(min(d.earliest for d in dates), min(d.latest for d in dates))
 
 
+@lru_cache(maxsize=_CACHED_DATES)
 def parse(text: str, zone: tzinfo) -> ClinicalDate | None:
     """Read a FHIR date or dateTime; None when it is neither.
 

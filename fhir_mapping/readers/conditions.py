@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fhir_mapping import wire
-from fhir_mapping.catalog.loader import Phrases, texts_of
-from fhir_mapping.catalog.texts import has_phrase, words
+from fhir_mapping.catalog.loader import Catalog, Phrases, texts_of
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.history import (
     Allergen,
@@ -42,16 +41,23 @@ class ComfortCare:
 Fact = MyelomaEntry | ComfortCare | Progression | CarTInfusion | Allergy | UnrecognisedTreatment
 
 
+def names_myeloma(condition: wire.Condition, catalog: Catalog) -> bool:
+    """Whether a problem list entry is about multiple myeloma at all, whatever it says of it."""
+    return bool(catalog.condition(condition.code) & _MYELOMA)
+
+
 def read_condition(condition: wire.Condition, context: Context) -> Iterator[Fact]:
     """Turn one problem into facts; a refuted one yields none."""
+    concepts = context.catalog.condition(condition.code)
+    if not concepts or condition.code is None:
+        return
     verification = _codes(condition.verification_status)
-    if verification & _WRONG or condition.code is None:
+    if verification & _WRONG:
         return
     recorded = context.past_day(condition.recorded_date, "Condition")
     source = source_of(condition, recorded)
     unproven = bool(verification & _UNPROVEN)
-    concepts = context.catalog.concepts("condition", condition.code)
-    if concepts & _MYELOMA or (not concepts and _names_myeloma(condition.code, context)):
+    if concepts & _MYELOMA:
         yield MyelomaEntry(not unproven, source)
         yield from _relapse(condition, concepts, recorded, context, unproven=unproven)
     if "history-car-t" in concepts:
@@ -61,10 +67,8 @@ def read_condition(condition: wire.Condition, context: Context) -> Iterator[Fact
         yield UnrecognisedTreatment(label_of(condition.code), may_be_cell_therapy=True, source=source)
     if "sulfonamide-allergy" in concepts:
         yield Allergy(Allergen.SULFONAMIDE, source)
-    if not unproven and not (_codes(condition.clinical_status) & _OVER):
-        comfort = context.catalog.signs["comfort_care"]
-        if any(comfort.found_in(text) for text in texts_of(condition.code)):
-            yield ComfortCare()
+    if "comfort-care" in concepts and not unproven and not (_codes(condition.clinical_status) & _OVER):
+        yield ComfortCare()
 
 
 def _relapse(
@@ -84,15 +88,6 @@ def _relapse(
         yield Progression(since, certainty, source_of(condition, since))
 
 
-def _names_myeloma(code: wire.Concept, context: Context) -> bool:
-    page = context.catalog.recognition["myeloma"]
-    never = [words(phrase) for phrase in page["never_with"]]
-    return any(
-        context.catalog.signs["myeloma"].found_in(text) and not any(has_phrase(words(text), phrase) for phrase in never)
-        for text in texts_of(code)
-    )
-
-
 def read_allergy(allergy: wire.AllergyIntolerance, context: Context) -> Iterator[Allergy]:
     """Turn one allergy into a fact, if it bears on a draft order of ours."""
     if _codes(allergy.verification_status) & _WRONG or allergy.code is None:
@@ -100,9 +95,10 @@ def read_allergy(allergy: wire.AllergyIntolerance, context: Context) -> Iterator
     source = source_of(allergy, context.past_day(allergy.recorded_date, "AllergyIntolerance"))
     concepts = context.catalog.concepts("condition", allergy.code)
     texts = texts_of(allergy.code)
-    if "sulfonamide-allergy" in concepts or _named(context.catalog.signs["sulfonamide_allergy"], texts):
-        yield Allergy(Allergen.SULFONAMIDE, source)
     drugs = {drug.id for drug in context.catalog.drug(allergy.code).drugs}
+    is_sulfonamide = "sulfonamide-allergy" in concepts or "sulfamethoxazole-trimethoprim" in drugs
+    if is_sulfonamide or _named(context.catalog.signs["sulfonamide_allergy"], texts):
+        yield Allergy(Allergen.SULFONAMIDE, source)
     if drugs & {"acyclovir", "valacyclovir"} or _named(context.catalog.signs["acyclovir_allergy"], texts):
         yield Allergy(Allergen.ACYCLOVIR, source)
 

@@ -92,7 +92,7 @@ def medication_of(use: wire.MedicationUse, context: Context) -> wire.Concept | N
         return None
     medication = _referred(use, reference.reference, context)
     if medication is not None and medication.code is not None:
-        return medication.code
+        return wire.Concept(medication.code.coding, medication.code.text or reference.display)
     return wire.Concept(text=reference.display) if reference.display else None
 
 

@@ -90,7 +90,7 @@ def _read_known(
     first, last, ongoing = _doses(use, standing, context)
     certainty = context.certainty(use, standing)
     tier = _tier(use, first)
-    source = source_of(use, last or first)
+    source = source_of(use, _date_of_record(use, last or first, context))
     for drug in drugs:
         if drug.drug_class is DrugClass.CAR_T:
             yield from _read_car_t(use, drug, standing, certainty, tier, first, context)
@@ -120,6 +120,17 @@ def _read_known(
         )
         if reason is EndReason.PROGRESSION:
             yield Progression(last, certainty, source)
+
+
+def _date_of_record(use: wire.MedicationUse, dose: ClinicalDate | None, context: Context) -> ClinicalDate | None:
+    """Give the date that a reader will find in the record: an open-ended statement was true when it was asserted."""
+    if isinstance(use, wire.MedicationStatement) and (
+        dose is None or not dose.is_exact or dose.latest == context.as_of
+    ):
+        return context.past_day(use.date_asserted, "MedicationStatement") or dose
+    if isinstance(use, wire.MedicationRequest):
+        return context.past_day(use.authored_on, "MedicationRequest")
+    return dose
 
 
 def _read_car_t(
@@ -164,7 +175,7 @@ def _doses(
     period = use.effective_period or wire.Period()
     start = context.past_day(period.start, kind)
     end = context.day(period.end, kind)
-    end = end.capped(context.as_of) if end is not None and end.latest <= context.as_of else None
+    end = end.capped(context.as_of) if end is not None else None  # one that lies ahead ends nothing yet
     if isinstance(use, wire.MedicationAdministration):
         return start, end or start, False
     if end is not None:

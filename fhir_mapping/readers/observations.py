@@ -2,7 +2,10 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator
+
+from msgspec import UNSET
 
 from fhir_mapping import wire
 from fhir_mapping.catalog.loader import texts_of
@@ -40,6 +43,8 @@ def _says_worse(observation: wire.Observation, context: Context) -> bool:
 
 def _read_lab(observation: wire.Observation, test: LabTest, context: Context) -> Iterator[LabResult]:
     quantity = wire.decode(observation.value_quantity, wire.Quantity)
+    if quantity is None and observation.value_quantity is not UNSET:
+        context.gaps.append(DataGap(GapCode.UNREADABLE, "Observation"))
     if quantity is None or quantity.value is None:
         return
     factor = _factor(quantity, test, context)
@@ -58,10 +63,16 @@ def _factor(quantity: wire.Quantity, test: LabTest, context: Context) -> float |
     factors = context.catalog.labs[test.value]["factors"]
     for unit in (quantity.code, quantity.unit):
         if unit is not None:
-            factor = factors.get(_UNIT_NOISE.sub("", unit.casefold()))
+            factor = factors.get(_plain_unit(unit))
             if factor is not None:
                 return float(factor)
     return None
+
+
+def _plain_unit(unit: str) -> str:
+    """Spell a unit as the table does, whatever sign a sender uses for "micro" and for powers."""
+    plain = _UNIT_NOISE.sub("", unicodedata.normalize("NFKC", unit).casefold())
+    return plain.replace("\N{GREEK SMALL LETTER MU}", "u").replace("/mcl", "/ul")
 
 
 def _observed(observation: wire.Observation, context: Context) -> ClinicalDate | None:

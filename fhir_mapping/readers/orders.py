@@ -5,12 +5,12 @@ from typing import Any
 
 from fhir_mapping import wire
 from fhir_mapping.catalog.loader import texts_of
-from fhir_mapping.catalog.texts import has_phrase, words
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.history import OrderKind, ProposedOrder
 from fhir_mapping.model.vocabulary import ChartText, Drug, DrugClass
 from fhir_mapping.readers.context import Context, medication_of, source_of
 from fhir_mapping.readers.medications import is_systemic, label_of
+from fhir_mapping.readers.procedures import ProcedureMatch, match_procedure
 
 DraftOrder = wire.MedicationRequest | wire.ServiceRequest
 _NOT_BEING_PLACED = {"entered-in-error", "cancelled", "revoked", "stopped", "completed"}
@@ -57,23 +57,16 @@ def _read_drug_order(order: wire.MedicationRequest, context: Context, *, judged:
 def _read_service_order(order: wire.ServiceRequest, context: Context, *, judged: bool) -> Iterator[ProposedOrder]:
     if order.code is None:
         return
-    concepts = context.catalog.concepts("procedure", order.code)
-    texts = [words(text) for text in texts_of(order.code)]
-    pages = context.catalog.recognition["procedure_text"]
-
-    def says(page: str) -> bool:
-        return any(has_phrase(text, words(phrase)) for text in texts for phrase in pages[page])
-
-    drugs = context.catalog.drug(order.code).drugs
-    product = next((drug for drug in drugs if drug.drug_class is DrugClass.CAR_T), None)
+    match = match_procedure(order.code, context.catalog) or ProcedureMatch()
+    product = next(iter(match.products), None)
     labs = context.catalog.concepts("lab", order.code)
-    if "leukapheresis" in concepts or says("collection"):
+    if match.is_collection:
         kind = OrderKind.T_CELL_COLLECTION
-    elif says("lymphodepletion"):
+    elif match.is_lymphodepletion:
         kind = OrderKind.LYMPHODEPLETION
-    elif "car-t-infusion" in concepts or says("infusion"):
+    elif match.is_infusion:
         kind = OrderKind.CAR_T_INFUSION
-    elif product is not None and says("given"):
+    elif product is not None:
         kind = OrderKind.DRUG
     elif labs.intersection(context.catalog.recognition["watched"]["lab_concepts"]):
         kind = OrderKind.OTHER_WATCHED
@@ -121,8 +114,9 @@ def _planned_start(order: wire.MedicationRequest, dosages: tuple[wire.Dosage, ..
             continue
         if dosage.timing.event:
             return min(dosage.timing.event)
-        if dosage.timing.repeat and dosage.timing.repeat.bounds_period:
-            return dosage.timing.repeat.bounds_period.start
+        bounds = dosage.timing.repeat.bounds_period if dosage.timing.repeat else None
+        if bounds is not None and bounds.start is not None:
+            return bounds.start
     dispense = wire.decode(order.dispense_request, wire.DispenseRequest)
     return dispense.validity_period.start if dispense and dispense.validity_period else None
 

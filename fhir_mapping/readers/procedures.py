@@ -1,9 +1,11 @@
 """Procedure: CAR T infusions, T-cell collections, and drugs that are coded as procedures."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 
 from fhir_mapping import wire
-from fhir_mapping.catalog.loader import texts_of
+from fhir_mapping.catalog.loader import Catalog, texts_of
 from fhir_mapping.catalog.texts import has_phrase, words
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.history import (
@@ -12,7 +14,7 @@ from fhir_mapping.model.history import (
     TCellCollection,
     UnrecognisedTreatment,
 )
-from fhir_mapping.model.vocabulary import Certainty, DrugClass, Tier
+from fhir_mapping.model.vocabulary import Certainty, Drug, DrugClass, Tier
 from fhir_mapping.readers.context import Context, Standing, source_of
 from fhir_mapping.readers.medications import label_of
 
@@ -26,37 +28,68 @@ _PROCEDURE = {
     "not-done": Standing.NOT_GIVEN,
 }
 _INFUSIONS = frozenset({"car-t-infusion", "car-t-infusion-allogeneic"})
+_CACHED_PROCEDURES = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class ProcedureMatch:
+    """What a procedure or a request for one is: an infusion with or without product, a collection, a drug given."""
+
+    is_infusion: bool = False
+    is_collection: bool = False
+    is_lymphodepletion: bool = False
+    products: tuple[Drug, ...] = ()
+    drugs: tuple[Drug, ...] = ()
+    may_be_cell_therapy: bool = False
+
+
+@lru_cache(maxsize=_CACHED_PROCEDURES)
+def match_procedure(code: wire.Concept, catalog: Catalog) -> ProcedureMatch | None:
+    """Say what a procedure code or text stands for; None for one that no rule looks at.
+
+    A drug that is only mentioned in a text ("education about ...") was not given by it, unless the text says so.
+    """
+    concepts = catalog.concepts("procedure", code)
+    texts = [words(text) for text in texts_of(code)]
+    pages = catalog.recognition["procedure_text"]
+
+    def says(page: str) -> bool:
+        return any(has_phrase(text, words(phrase)) for text in texts for phrase in pages[page])
+
+    named = catalog.drug(code)
+    coded = catalog.drug(wire.Concept(tuple(wire.Coding(c.system, c.code) for c in code.coding))).drugs
+    is_given = bool(concepts) or says("given") or says("infusion")
+    match = ProcedureMatch(
+        is_infusion=bool(concepts & _INFUSIONS) or says("infusion"),
+        is_collection="leukapheresis" in concepts or says("collection"),
+        is_lymphodepletion=says("lymphodepletion"),
+        products=tuple(d for d in named.drugs if d.drug_class is DrugClass.CAR_T and (is_given or d in coded)),
+        drugs=tuple(d for d in coded if d.antimyeloma and d.drug_class is not DrugClass.CAR_T),
+        may_be_cell_therapy=named.is_unrecognised_treatment and named.may_be_cell_therapy and is_given,
+    )
+    return None if match == ProcedureMatch() else match
 
 
 def read_procedure(
     procedure: wire.Procedure, context: Context
 ) -> Iterator[CarTInfusion | TCellCollection | Exposure | UnrecognisedTreatment]:
     """Turn one procedure into facts; one that was prepared or not done yields none."""
+    match = match_procedure(procedure.code, context.catalog) if procedure.code is not None else None
     standing = _PROCEDURE.get(procedure.status or "", Standing.POSSIBLE)
-    if standing in {Standing.PLANNED, Standing.NOT_GIVEN} or procedure.code is None:
-        return
-    concepts = context.catalog.concepts("procedure", procedure.code)
-    texts = [words(text) for text in texts_of(procedure.code)]
-    match = context.catalog.drug(procedure.code)
-    is_given = bool(concepts) or any(_says(texts, context, name) for name in ("given", "infusion"))
-    is_infusion = bool(concepts & _INFUSIONS) or _says(texts, context, "infusion")
-    coded = {drug.id for drug in match.drugs} & _coded_drugs(procedure.code, context)
-    products = [d for d in match.drugs if d.drug_class is DrugClass.CAR_T and (is_given or d.id in coded)]
-    drugs = [d for d in match.drugs if d.antimyeloma and d.id in coded and d not in products]
-    is_collection = "leukapheresis" in concepts or _says(texts, context, "collection")
-    if not (is_infusion or products or drugs or is_collection or match.is_unrecognised_treatment):
+    if match is None or procedure.code is None or standing in {Standing.PLANNED, Standing.NOT_GIVEN}:
         return
     performed = _performed(procedure, context)
     certainty = context.certainty(procedure, standing)
     source = source_of(procedure, performed)
-    if is_infusion or products:
-        yield CarTInfusion(products[0] if len(products) == 1 else None, performed, Tier.PROVEN, certainty, (source,))
-    elif is_collection:
+    if match.is_infusion or match.products:
+        product = match.products[0] if len(match.products) == 1 else None
+        yield CarTInfusion(product, performed, Tier.PROVEN, certainty, (source,))
+    elif match.is_collection:
         if certainty is Certainty.STATED:
             yield TCellCollection(performed, source)
-    elif match.is_unrecognised_treatment and is_given and match.may_be_cell_therapy:
+    elif match.may_be_cell_therapy:
         yield UnrecognisedTreatment(label_of(procedure.code), may_be_cell_therapy=True, source=source)
-    for drug in drugs:
+    for drug in match.drugs:
         yield Exposure(
             drug=drug,
             first_dose=performed,
@@ -67,20 +100,6 @@ def read_procedure(
             certainty=certainty,
             source=source,
         )
-
-
-def _coded_drugs(code: wire.Concept, context: Context) -> set[str]:
-    """Name the drugs that the codes stand for; a drug that is only mentioned in a text was not given by it."""
-    return {drug.id for drug in context.catalog.drug(wire.Concept(coding=_without_text(code))).drugs}
-
-
-def _without_text(code: wire.Concept) -> tuple[wire.Coding, ...]:
-    return tuple(wire.Coding(coding.system, coding.code) for coding in code.coding)
-
-
-def _says(texts: list[tuple[str, ...]], context: Context, page: str) -> bool:
-    phrases = context.catalog.recognition["procedure_text"][page]
-    return any(has_phrase(text, words(phrase)) for text in texts for phrase in phrases)
 
 
 def _performed(procedure: wire.Procedure, context: Context) -> ClinicalDate | None:

@@ -1,0 +1,1 @@
+"""Golden pairs: a whole hook request and the whole answer to it, driven through HTTP."""
