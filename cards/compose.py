@@ -33,6 +33,7 @@ class GapPlan:
     """The data-gap card to be: undecided rules, Topics not read completely, and what was not recognised."""
 
     undecided: tuple[tuple[Result, tuple[Missing, ...]], ...]
+    of_the_gate: tuple[Missing, ...]
     concerned: tuple[Result, ...]
     topics: tuple[Topic, ...]
     unrecognised: tuple[UnrecognisedTreatment, ...]
@@ -123,11 +124,14 @@ def _gap(evaluation: Evaluation, history: TreatmentHistory) -> GapPlan | None:
         if missing and result not in concerned:
             concerned.append(result)
     unrecognised_orders = tuple(o for o in history.judged_orders if o.kind is OrderKind.UNRECOGNISED)
-    if not (undecided or unread or history.foreign_orders or unrecognised_orders):
+    # Where no rule concerns itself with the order, what the gate misses is said on its own
+    of_the_gate = () if undecided else evaluation.gate.missing
+    if not (undecided or of_the_gate or unread or history.foreign_orders or unrecognised_orders):
         return None
     is_hidden = any(item.key == "unrecognised" for _, missing in undecided for item in missing)
     return GapPlan(
         undecided=undecided,
+        of_the_gate=of_the_gate,
         # An order that is not recognised, or not this patient's, might have concerned any rule
         concerned=tuple(concerned) or evaluation.results,
         topics=tuple(sorted(unread)),

@@ -43,7 +43,7 @@ def evaluate(history: TreatmentHistory, hook: Hook, knowledge: Knowledge, course
         closed = tuple(Result(active, None, not_applicable()) for active in knowledge.for_hook(hook))
         return Evaluation(gate, closed)
     asked = (
-        replace(result, conclusion=_behind(gate, result.conclusion))
+        _behind(gate, result)
         for active in knowledge.for_hook(hook)
         for result in _ask(active, history, hook, course_gap_days)
     )
@@ -106,10 +106,11 @@ def _held_to_coverage(conclusion: Conclusion, history: TreatmentHistory) -> Conc
     return cannot_tell(Missing("unrecognised")) if hidden else conclusion
 
 
-def _behind(gate: gates.Gate, conclusion: Conclusion) -> Conclusion:
-    if not gate.missing or conclusion.outcome is Outcome.NOT_APPLICABLE:
-        return conclusion
-    return cannot_tell(*gate.missing, evidence=conclusion.evidence)
+def _behind(gate: gates.Gate, result: Result) -> Result:
+    """Call an answer undecided behind a gate that could not be judged."""
+    if not gate.missing or result.outcome is Outcome.NOT_APPLICABLE:
+        return result
+    return replace(result, conclusion=cannot_tell(*gate.missing, evidence=result.conclusion.evidence))
 
 
 def continues_a_course(order: ProposedOrder, history: TreatmentHistory, course_gap_days: int) -> bool:

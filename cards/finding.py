@@ -84,6 +84,8 @@ def worst(conclusions: Iterable[Conclusion]) -> Conclusion:
     found = list(conclusions)
     chosen = max(found, key=lambda conclusion: conclusion.outcome, default=not_applicable())
     alike = [c for c in found if c.outcome is chosen.outcome]
+    if len(alike) <= 1:
+        return chosen
     return replace(
         chosen,
         absent=frozenset().union(*(c.absent for c in alike)),

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,7 +10,7 @@ from cards.card import SUMMARY_LIMIT, Action, Card, Coding, Source, Suggestion
 from cards.compose import CardPlan, GapPlan, Plan
 from cards.evaluate import Result
 from cards.finding import Missing, Outcome, Proposal
-from cards.knowledge.loader import ActiveRule, Knowledge
+from cards.knowledge.loader import Knowledge
 from cards.orders import draft_order
 from fhir_mapping.model.history import SourceRef, TreatmentHistory
 from fhir_mapping.model.vocabulary import ChartText, Topic
@@ -49,13 +49,25 @@ def escape(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", short)
 
 
-def fill(wording: str, result: Result) -> str:
-    """Put a result's facts and its rule's numbers into a wording, and begin it with a capital."""
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A flagged result with everything that its wording may mention, written out once."""
+
+    result: Result
+    values: Mapping[str, str]
+
+    def say(self, wording: str) -> str:
+        """Put the facts and the rule's numbers into a wording, and begin it with a capital."""
+        return _capitalised(wording.format_map(self.values))
+
+
+def speak(result: Result) -> Spoken:
+    """Write out a result's facts and its rule's numbers."""
     values: dict[str, Any] = dict(result.active.settings)
     facts = result.conclusion.facts
     if facts is not None:
         values |= {field.name: getattr(facts, field.name) for field in fields(facts)}  # type: ignore[arg-type]
-    return _capitalised(wording.format_map({key: _written(value) for key, value in values.items()}))
+    return Spoken(result, {key: _written(value) for key, value in values.items()})
 
 
 def _written(value: Any) -> str:
@@ -78,11 +90,12 @@ def _card(plan: CardPlan, history: TreatmentHistory, knowledge: Knowledge, addre
     suggestions = tuple(_suggestions(plan, history, knowledge, addressee))
     reasons = dict.fromkeys(code for result in plan.results for code in result.active.text.override_reasons)
     several = len(plan.rule_ids) > 1
+    spoken = [speak(result) for result in plan.results]
     source = knowledge.sources[text.sources[0]]
     return Card(
         uuid=addressee.new_uuid(),
-        summary=_clipped(fill(text.cards[lead.conclusion.variant].summary, lead)),
-        detail="\n".join(_detail(plan, knowledge)),
+        summary=_clipped(spoken[0].say(text.cards[lead.conclusion.variant].summary)),
+        detail="\n".join(_detail(spoken, knowledge)),
         indicator=plan.indicator,  # type: ignore[arg-type]
         source=Source(
             label=source.label,
@@ -111,39 +124,36 @@ def _spoken_for(results: Iterable[Result]) -> dict[str, Any]:
     return {RULES_EXTENSION: [{"id": key, "outcome": outcome} for key, outcome in outcomes.items()]}
 
 
-def _detail(plan: CardPlan, knowledge: Knowledge) -> Iterator[str]:
+def _detail(spoken: Sequence[Spoken], knowledge: Knowledge) -> Iterator[str]:
     headings = knowledge.presentation.detail
-    lead = plan.results[0].active.text
-    yield from _list(headings.why, (line for r in plan.results for line in _why(r)))
-    notes = (fill(r.active.text.notes[key], r) for r in plan.results for key in r.conclusion.notes)
-    yield from _list(headings.note, notes)
+    lead = spoken[0].result.active.text
+    yield from _list(headings.why, (line for each in spoken for line in _why(each)))
+    yield from _list(headings.note, (line for each in spoken for line in _notes(each)))
     evidence = headings.evidence.format(strength=lead.strength, certainty=lead.certainty)
+    rules = {each.result.active.text.id: each.result.active.text for each in spoken}
     yield from _list(
         evidence,
-        (
-            f"{line.says} ({knowledge.sources[line.source].label})"
-            for active in _rules_of(plan)
-            for line in active.text.evidence
-        ),
+        (f"{line.says} ({knowledge.sources[line.source].label})" for text in rules.values() for line in text.evidence),
     )
-    yield from _list(headings.options, (line for r in plan.results for line in _options(r)))
-    yield from _list(headings.records, _records(s for r in plan.results for s in r.conclusion.evidence))
+    yield from _list(headings.options, (line for each in spoken for line in _options(each)))
+    yield from _list(headings.records, _records(s for each in spoken for s in each.result.conclusion.evidence))
     review = lead.reviewed
     yield headings.unreviewed if review is None else headings.reviewed.format(by=review.by, on=review.on)
 
 
-def _rules_of(plan: CardPlan) -> Iterable[ActiveRule]:
-    return {result.active.text.id: result.active for result in plan.results}.values()
+def _why(spoken: Spoken) -> Iterator[str]:
+    result = spoken.result
+    return (spoken.say(line) for line in result.active.text.cards[result.conclusion.variant].why)
 
 
-def _why(result: Result) -> Iterator[str]:
-    for line in result.active.text.cards[result.conclusion.variant].why:
-        yield fill(line, result)
+def _notes(spoken: Spoken) -> Iterator[str]:
+    result = spoken.result
+    return (spoken.say(result.active.text.notes[key]) for key in result.conclusion.notes)
 
 
-def _options(result: Result) -> Iterator[str]:
-    for line in result.active.text.advice.options if result.active.text.advice else ():
-        yield fill(line, result)
+def _options(spoken: Spoken) -> Iterator[str]:
+    advice = spoken.result.active.text.advice
+    return (spoken.say(line) for line in (advice.options if advice else ()))
 
 
 def _records(sources: Iterable[SourceRef]) -> Iterator[str]:
@@ -231,6 +241,7 @@ def _gap_detail(gap: GapPlan, history: TreatmentHistory, knowledge: Knowledge) -
             for result, missing in gap.undecided
         ),
     )
+    yield from _list(words.undecided, (f"{words.every_rule}: missing {words.missing[m.key]}" for m in gap.of_the_gate))
     yield from _list(words.unread, (_topic(topic, history, knowledge) for topic in gap.topics))
     unknown = [(u.text, u.source.resource_type) for u in gap.unrecognised]
     unknown += [(order.label, "draft order") for order in gap.unrecognised_orders]

@@ -83,7 +83,7 @@ def assess(body: bytes, hook: Hook, assessor: Assessor) -> Assessment:
         rules=_outcomes(evaluation.results),
         shown=tuple(card.source.topic.code for card in cards),
         coverage={topic.value: coverage.level.value for topic, coverage in history.coverage.topics.items()},
-        gaps=Counter(gap.code.value for gap in history.gaps),
+        gaps=dict(Counter(gap.code.value for gap in history.gaps)),  # asdict cannot copy a Counter
         faults=tuple(f"{r.active.text.id}: {r.fault}" for r in evaluation.results if r.fault),
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from cds_service.hook_models import is_about
+from cds_service.hook_models import are_about
 from fhir_mapping import wire
 from fhir_mapping.model.coverage import Level
 from fhir_mapping.needs import Reading, Search
@@ -34,7 +34,7 @@ class Gathered:
     def _read_one(self, key: str, search: Search, pile: wire.Pile | None, patient_id: str) -> Reading:
         if pile is None:
             return _UNAVAILABLE
-        if not all(is_about(item.resource, patient_id) for item in pile.found):
+        if not are_about(pile.found, patient_id):
             self.foreign_keys.append(key)
             return _UNAVAILABLE
         outcomes = [o for item in pile.found if isinstance(o := item.resource, wire.OperationOutcome)]

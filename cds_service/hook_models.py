@@ -1,6 +1,6 @@
 """The hook request: what CDS Hooks requires is checked, everything else is taken as it comes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -15,6 +15,7 @@ from fhir_mapping.readers.context import local_reference
 _OTHER_FHIR_VERSIONS = frozenset(
     {"MedicationOrder", "DiagnosticOrder", "ProcedureRequest", "ReferralRequest", "NutritionRequest"}
 )
+_WITHOUT_SUBJECT = (wire.Patient, wire.AllergyIntolerance)  # these name the patient in another element
 _LONGEST_ID = 1_024  # characters; FHIR allows 64, Epic's draft ids have about 190
 
 
@@ -133,7 +134,7 @@ def _drafts(context: _Context, patient_id: str, hook: Hook) -> Drafts:
     pile = wire.decode_pile(context.draft_orders)
     if pile is None:
         return Drafts(unreadable=1)  # it might have held any order
-    if _OTHER_FHIR_VERSIONS.intersection(pile.other_types):
+    if _OTHER_FHIR_VERSIONS.intersection(pile.other_types) or any(_is_r5(item.resource) for item in pile.found):
         raise WrongFhirVersion(
             "The draft orders are not FHIR R4, so they were not judged. Call this service with R4 resources."
         )
@@ -157,6 +158,10 @@ def _drafts(context: _Context, patient_id: str, hook: Hook) -> Drafts:
     )
 
 
+def _is_r5(resource: wire.Resource) -> bool:
+    return isinstance(resource, wire.MedicationRequest) and resource.medication is not UNSET
+
+
 def _selected(
     context: _Context, orders: list[wire.MedicationRequest | wire.ServiceRequest]
 ) -> list[wire.MedicationRequest | wire.ServiceRequest]:
@@ -174,6 +179,18 @@ def is_about(resource: wire.Resource, patient_id: str) -> bool:
     subject = resource.patient if isinstance(resource, wire.AllergyIntolerance) else resource.subject
     if subject is None or subject.reference is None:
         return True
-    if subject.reference == f"Patient/{patient_id}":
-        return True
     return local_reference(subject.reference) in {f"Patient/{patient_id}", patient_id}
+
+
+def are_about(found: Iterable[wire.Found], patient_id: str) -> bool:
+    """Whether no resource of a pile is about someone else; the usual reference is compared as it stands."""
+    usual = f"Patient/{patient_id}"
+    return all(
+        (
+            (subject := item.resource.subject) is not None
+            and subject.reference == usual
+            and not isinstance(item.resource, _WITHOUT_SUBJECT)
+        )
+        or is_about(item.resource, patient_id)
+        for item in found
+    )

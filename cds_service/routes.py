@@ -90,7 +90,8 @@ def tell_caller_of_http(error: HTTPException) -> Response:
     if error.code == NotFound.status:
         return tell_caller(NotFound("There is nothing at this address. GET /cds-services lists the services."))
     status = error.code or 500
-    _record(status, "http", Assessment())
+    if status < 500:  # a fault of ours has had its record, or the recorder is what failed
+        _record(status, "http", Assessment())
     return _json(_encoder.encode(operation_outcome("invalid", "The request could not be used.")), status)
 
 
@@ -146,7 +147,8 @@ def _record(status: int, label: str, assessment: Assessment) -> None:
         return
     recorder: Recorder = current_app.extensions["mmcds_recorder"]
     assessor: Assessor = current_app.extensions["mmcds_assessor"]
-    recorder.record(
+    telemetry.keep(
+        recorder,
         DecisionRecord(
             request_id=g.request_id,
             service=g.service,
@@ -159,5 +161,5 @@ def _record(status: int, label: str, assessment: Assessment) -> None:
             coverage=assessment.coverage,
             gaps=assessment.gaps,
             milliseconds=round((time.perf_counter() - g.started) * 1_000, 3),
-        )
+        ),
     )

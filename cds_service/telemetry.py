@@ -1,5 +1,6 @@
 """Logs and decision records: the only module that logs, and only what is on its list of keys."""
 
+import contextlib
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
@@ -71,6 +72,14 @@ class LogRecorder:
         log("decision", **asdict(decision))
 
 
+def keep(recorder: Recorder, decision: DecisionRecord) -> None:
+    """Hand over a decision record; a recorder that fails costs the record, never the answer."""
+    try:
+        recorder.record(decision)
+    except Exception as error:
+        fault("decision not recorded", error, request_id=decision.request_id)
+
+
 def configure_logging() -> None:
     """Send JSON lines to standard error; keys that are not on the list never get that far."""
     structlog.configure(
@@ -88,12 +97,12 @@ def configure_logging() -> None:
 
 def log(event: str, **values: Any) -> None:
     """Write an informational line."""
-    structlog.get_logger().info(event, **values)
+    _write("info", event, values)
 
 
 def warn(event: str, **values: Any) -> None:
     """Write a line that an operator should look at."""
-    structlog.get_logger().warning(event, **values)
+    _write("warning", event, values)
 
 
 def fault(event: str, error: BaseException, **values: Any) -> None:
@@ -103,7 +112,12 @@ def fault(event: str, error: BaseException, **values: Any) -> None:
         code = trace.tb_frame.f_code
         place = f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} in {code.co_name}"
         trace = trace.tb_next
-    structlog.get_logger().error(event, fault=type(error).__name__, place=place, **values)
+    _write("error", event, {"fault": type(error).__name__, "place": place} | values)
+
+
+def _write(level: str, event: str, values: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):  # a full disk or a closed pipe must not cost the answer
+        getattr(structlog.get_logger(), level)(event, **values)
 
 
 def _only_allowed_keys(logger: Any, method: str, values: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

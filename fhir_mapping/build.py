@@ -11,7 +11,7 @@ from fhir_mapping import wire
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.courses import courses, infusions, progressions
 from fhir_mapping.model.coverage import Coverage
-from fhir_mapping.model.dates import Answer, ClinicalDate
+from fhir_mapping.model.dates import Answer, ClinicalDate, parse
 from fhir_mapping.model.history import (
     Allergy,
     CarTInfusion,
@@ -85,27 +85,30 @@ def build_history(
     facts: dict[type, list[Any]] = defaultdict(list)
     being_placed = _being_placed(drafts, context)
     for resource in resources:
-        read = _READERS.get(type(resource))
-        if read is None or (type(resource) is wire.MedicationRequest and being_placed.includes(resource, context)):
+        if type(resource) is wire.MedicationRequest and being_placed.includes(resource, context):
             continue
-        for fact in read(resource, context):
+        for fact in _READERS[type(resource)](resource, context):
             facts[type(fact)].append(fact)
     today = ClinicalDate.on(as_of)
+
+    def by_source(kind: type) -> tuple[Any, ...]:
+        return tuple(sorted(facts[kind], key=_reference))
+
     return TreatmentHistory(
         as_of=as_of,
         coverage=coverage,
         person=_person(facts[wire.Patient], context),
-        diagnosis=_diagnosis(facts, any(isinstance(item.resource, wire.Condition) for item in found)),
-        courses=courses(facts[Exposure], catalog, today),
-        infusions=infusions(facts[CarTInfusion], catalog.days("same_infusion")),
-        collections=tuple(sorted(facts[TCellCollection], key=_by_source)),
-        progressions=progressions(facts[Progression], catalog.days("same_progression")),
-        supportive_care=tuple(sorted(facts[SupportiveCare], key=_by_source)),
-        labs=tuple(sorted(facts[LabResult], key=_by_source)),
-        allergies=tuple(sorted(facts[Allergy], key=_by_source)),
+        diagnosis=_diagnosis(facts, any(type(item.resource) is wire.Condition for item in found)),
+        courses=courses(by_source(Exposure), catalog, today),
+        infusions=infusions(sorted(facts[CarTInfusion], key=_first_reference), catalog.days("same_infusion")),
+        collections=by_source(TCellCollection),
+        progressions=progressions(by_source(Progression), catalog.days("same_progression")),
+        supportive_care=by_source(SupportiveCare),
+        labs=by_source(LabResult),
+        allergies=by_source(Allergy),
         orders=read_orders(drafts, catalog, as_of, zone),
         foreign_orders=drafts.foreign,
-        unrecognised=tuple(sorted(facts[UnrecognisedTreatment], key=_by_source)),
+        unrecognised=by_source(UnrecognisedTreatment),
         gaps=tuple(sorted(gaps, key=lambda gap: (gap.code, gap.resource_type))),
     )
 
@@ -121,9 +124,9 @@ class _BeingPlaced:
     def includes(self, order: wire.MedicationRequest, context: Context) -> bool:
         if f"MedicationRequest/{order.id}" in self.references:
             return True
-        if any(i.value and (i.system, i.value) in self.identifiers for i in order.identifier):
+        if self.identifiers and any(i.value and (i.system, i.value) in self.identifiers for i in order.identifier):
             return True
-        authored = context.day(order.authored_on, "MedicationRequest") if self.drugs else None
+        authored = parse(order.authored_on, context.zone) if self.drugs and order.authored_on else None
         if authored is None or authored.earliest != context.as_of:
             return False
         return not self.drugs.isdisjoint(_drugs_of(order, context))
@@ -139,10 +142,14 @@ def _being_placed(drafts: Drafts, context: Context) -> _BeingPlaced:
 
 
 def _drugs_of(order: wire.MedicationRequest, context: Context) -> list[str]:
-    return [drug.id for drug in context.catalog.drug(medication_of(order, context) or wire.Concept()).drugs]
+    return [drug.id for drug in context.catalog.drug(medication_of(order, context) or wire.NO_CONCEPT).drugs]
 
 
-# The other types are looked up by reference, read as drafts, or judged when the search was read
+def _read_nothing(resource: wire.Resource, context: Context) -> tuple[()]:
+    """Leave alone what is looked up by reference, read as a draft, or judged when the search was read."""
+    return ()
+
+
 _READERS: Mapping[type, Callable[[Any, Context], Iterable[Any]]] = {
     wire.Observation: read_observation,
     wire.MedicationAdministration: read_medication,
@@ -152,12 +159,17 @@ _READERS: Mapping[type, Callable[[Any, Context], Iterable[Any]]] = {
     wire.Procedure: read_procedure,
     wire.AllergyIntolerance: read_allergy,
     wire.Patient: lambda patient, _: (patient,),
+    wire.Medication: _read_nothing,
+    wire.ServiceRequest: _read_nothing,
+    wire.OperationOutcome: _read_nothing,
 }
 
 
 def _by_address(found: Iterable[wire.Found]) -> dict[str, wire.Medication]:
     """Index the Medications that stand by every address that a reference may use."""
-    sent = [(item.full_url, item.resource) for item in found if isinstance(item.resource, wire.Medication)]
+    sent = [(item.full_url, item.resource) for item in found if type(item.resource) is wire.Medication]
+    if not sent:
+        return {}
     standing = {m.id: m for m in current((medication for _, medication in sent), gaps=[]) if m.id}
     addresses: dict[str, wire.Medication] = {}
     for full_url, medication in sorted(sent, key=lambda item: (item[0] or "", item[1].id or "")):
@@ -174,8 +186,8 @@ def _orders_not_given(resources: Iterable[wire.Resource]) -> frozenset[str]:
     """Name the orders of which another record says that they were not carried out."""
     references: set[str | None] = set()
     for resource in resources:
-        if isinstance(resource, wire.MedicationAdministration) and resource.request is not None:
-            if standing_of(resource) is Standing.NOT_GIVEN:
+        if isinstance(resource, wire.MedicationAdministration):
+            if resource.request is not None and standing_of(resource) is Standing.NOT_GIVEN:
                 references.add(local_reference(resource.request.reference))
         elif (
             isinstance(resource, wire.MedicationStatement)
@@ -195,7 +207,7 @@ def _person(patients: list[wire.Patient], context: Context) -> Person:
 
 
 def _diagnosis(facts: dict[type, list[Any]], has_problems: bool) -> Diagnosis:
-    entries: list[MyelomaEntry] = sorted(facts[MyelomaEntry], key=_by_source)
+    entries: list[MyelomaEntry] = sorted(facts[MyelomaEntry], key=_reference)
     stated = [entry for entry in entries if entry.stated]
     answer = Answer.YES if stated else Answer.UNKNOWN if entries else Answer.NO
     return Diagnosis(
@@ -206,5 +218,10 @@ def _diagnosis(facts: dict[type, list[Any]], has_problems: bool) -> Diagnosis:
     )
 
 
-def _by_source(fact: Any) -> tuple[str, str]:
-    return (fact.source.reference, str(fact.source.on))
+def _reference(fact: Any) -> str:
+    reference: str = fact.source.reference
+    return reference
+
+
+def _first_reference(infusion: CarTInfusion) -> str:
+    return infusion.sources[0].reference

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date
 
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.dates import Answer, ClinicalDate, earliest_of, latest_of
@@ -45,14 +46,14 @@ def _is_explained(record: Exposure, given: list[Course]) -> bool:
 
 
 def _join(records: list[Exposure], gap_days: int) -> list[Course]:
+    """Put a record into a course of its own where it certainly begins `gap_days` or more after the last dose so far."""
     joined: list[list[Exposure]] = []
-    until: ClinicalDate | None = None
+    until = date.min
     for record in sorted(records, key=lambda r: (_start(r).earliest, _end(r).latest)):
-        if until is None or until.days_until(_start(record)).less_than(gap_days) is Answer.NO:
+        if not joined or (_start(record).earliest - until).days >= gap_days:
             joined.append([])
-            until = _end(record)
         joined[-1].append(record)
-        until = latest_of([until, _end(record)])
+        until = max(until, _end(record).latest)
     return [_course(group) for group in joined]
 
 

@@ -1,6 +1,5 @@
 """Newest version of each resource first, then whatever was entered in error is removed."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
@@ -17,30 +16,36 @@ def current(resources: Iterable[wire.Resource], gaps: list[DataGap]) -> list[wir
     """Keep what stands: the newest version of each id, unless it was entered in error.
 
     Versions that cannot be put in order are all dropped when one of them was entered in error, and all kept
-    otherwise; either way a gap says so. What is kept comes in an order of its own, not in that of the chart.
+    otherwise; either way a gap says so. Resources that share a name, or have none, come in an order of their own.
     """
-    by_id: dict[tuple[str, str], list[wire.Resource]] = defaultdict(list)
-    kept: list[wire.Resource] = []
+    first: dict[tuple[type, str], wire.Resource] = {}
+    several: dict[tuple[type, str], list[wire.Resource]] = {}
+    nameless: list[wire.Resource] = []
     for resource in resources:
         if resource.id is None:
-            kept.append(resource)
-        else:
-            by_id[type(resource).__name__, resource.id].append(resource)
-    kept.sort(key=msgspec.json.encode)
-    for versions in by_id.values():
+            nameless.append(resource)
+            continue
+        key = (type(resource), resource.id)
+        known = first.setdefault(key, resource)
+        if known is not resource:
+            several.setdefault(key, [known]).append(resource)
+    kept = sorted(nameless, key=msgspec.json.encode)
+    for key, versions in several.items():
+        del first[key]
         newest = _newest(versions)
         if len(newest) > 1:
             gaps.append(DataGap(GapCode.VERSION_CONFLICT, type(newest[0]).__name__))
             if any(is_in_error(version) for version in newest):
                 continue
         kept += newest
-    return sorted((r for r in kept if not is_in_error(r)), key=lambda r: (type(r).__name__, r.id or ""))
+    kept += first.values()
+    return [resource for resource in kept if not is_in_error(resource)]
 
 
 def is_in_error(resource: wire.Resource) -> bool:
     """Whether a resource takes itself back, by its status or its verification status."""
-    if resource.status == _IN_ERROR:
-        return True
+    if resource.status is not None:
+        return resource.status == _IN_ERROR
     if isinstance(resource, wire.Condition | wire.AllergyIntolerance):
         verification = resource.verification_status
         return verification is not None and (

@@ -39,6 +39,10 @@ class Period(_Slim, frozen=True):
     end: str | None = None
 
 
+NO_CONCEPT = Concept()
+NO_PERIOD = Period()
+
+
 class Quantity(_Slim, frozen=True):
     value: float | None = None
     comparator: str | None = None
@@ -141,6 +145,7 @@ class MedicationAdministration(_DrugRecord, frozen=True):
 
 
 class MedicationRequest(_DrugRecord, frozen=True):
+    medication: Raw | UnsetType = UNSET  # R5 names the drug here; no R4 resource has it
     intent: str | None = None
     do_not_perform: bool = False
     authored_on: str | None = None

@@ -97,8 +97,8 @@ def load_from(folder: Traversable, registered: Mapping[str, Rule], catalog: Cata
     ]
     active = dict(_match(texts, registered, faults))
     if presentation is not None:
-        for key, text in sorted((text.id, text) for _, text in texts):
-            faults += (f"{key}: {fault}" for fault in _faults_of(text, sources, orders, presentation, registered))
+        for text in sorted((text for _, text in texts), key=lambda text: text.id):
+            faults += (f"{text.id}: {fault}" for fault in _faults_of(text, sources, orders, presentation, registered))
         faults += _presentation_faults(presentation, sources)
     faults += _order_faults(orders, sources, catalog)
     faults += (

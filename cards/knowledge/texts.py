@@ -138,6 +138,7 @@ class DataGapText(_Text):
     summary_unread: str
     summary_long: str
     undecided: str
+    every_rule: str
     unread: str
     unrecognised: str
     other_patient: str

@@ -208,7 +208,9 @@ def _reminder(history: TreatmentHistory, cover: _Cover) -> Conclusion:
         case Answer.UNKNOWN:
             return cannot_tell(Missing("cover"), evidence=cover[1])
         case Answer.NO:
-            product = next((o.drug.name for o in history.judged_orders if o.is_car_t_infusion and o.drug), "CAR T")
+            product = next(
+                (o.drug.name for o in history.judged_orders if o.is_car_t_infusion and o.drug), "CAR T cells"
+            )
             return _flagged("reminder", DaysAfterCarT(product), ())
 
 

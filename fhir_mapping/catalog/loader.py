@@ -63,9 +63,9 @@ class DrugMatch:
     text: ChartText = _NO_TEXT
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Catalog:
-    """Codes and words of the product's own tables."""
+    """Codes and words of the product's own tables; compared by identity, so that it can key the caches below."""
 
     drugs: Mapping[str, Drug]
     drug_codes: Codes
@@ -104,14 +104,6 @@ class Catalog:
         """Whether the codes bill cancer treatment, or any drug, without saying which: a text beside them may."""
         codings = codings_of(concept)
         return _has_treatment_code(self, codings) and not any(pair in self.drug_codes for pair in codings)
-
-    def __hash__(self) -> int:
-        """Hash by identity: one catalogue lives as long as the service, and keys the caches below."""
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        """Compare by identity, as the hash does."""
-        return self is other
 
 
 def codings_of(concept: Concept) -> list[tuple[str, str]]:

@@ -65,7 +65,7 @@ def standing_of(use: wire.MedicationUse) -> Standing:
 def read_medication(use: wire.MedicationUse, context: Context) -> Iterator[Fact]:
     """Turn one drug record into facts; a record of what was planned or not given yields none."""
     standing = standing_of(use)
-    if standing in {Standing.NOT_GIVEN, Standing.PLANNED}:
+    if standing is Standing.NOT_GIVEN or standing is Standing.PLANNED:
         return
     if isinstance(use, wire.MedicationRequest):
         if use.id is not None and f"MedicationRequest/{use.id}" in context.orders_not_given:
@@ -73,11 +73,11 @@ def read_medication(use: wire.MedicationUse, context: Context) -> Iterator[Fact]
         if standing is Standing.ON_HOLD:
             return  # an order that waits is neither a dose nor cover
     concept = medication_of(use, context)
-    match = context.catalog.drug(concept or wire.Concept())
+    match = context.catalog.drug(concept or wire.NO_CONCEPT)
     if match.is_unrecognised_treatment:
         yield UnrecognisedTreatment(match.text, match.may_be_cell_therapy, source_of(use))
     if match.drugs:
-        yield from _read_known(use, match.drugs, concept or wire.Concept(), standing, context)
+        yield from _read_known(use, match.drugs, concept or wire.NO_CONCEPT, standing, context)
 
 
 def _read_known(
@@ -172,7 +172,7 @@ def _doses(
         if isinstance(use, wire.MedicationAdministration) or standing is Standing.ENDED or day is None:
             return day, day, False
         return _open_ended(use, day, standing, context)
-    period = use.effective_period or wire.Period()
+    period = use.effective_period or wire.NO_PERIOD
     start = context.past_day(period.start, kind)
     end = context.day(period.end, kind)
     end = end.capped(context.as_of) if end is not None else None  # one that lies ahead ends nothing yet
@@ -237,7 +237,7 @@ def _in_force(use: wire.MedicationUse, standing: Standing, certainty: Certainty,
     if isinstance(use, wire.MedicationStatement):
         if standing is Standing.ENDED:
             return Answer.NO
-        period = use.effective_period or wire.Period()
+        period = use.effective_period or wire.NO_PERIOD
         start = context.day(use.effective_date_time or period.start, "MedicationStatement")
         end = context.day(period.end, "MedicationStatement")
         if start is not None and start.is_after(today) is Answer.YES:

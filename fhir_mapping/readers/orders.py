@@ -41,7 +41,7 @@ def _read_drug_order(order: wire.MedicationRequest, context: Context, *, judged:
     concept = medication_of(order, context)
     if concept is None:
         if order.medication_reference is not None:  # it names a drug that we cannot look up
-            yield _order(order, OrderKind.UNRECOGNISED, None, wire.Concept(), context, judged=judged)
+            yield _order(order, OrderKind.UNRECOGNISED, None, wire.NO_CONCEPT, context, judged=judged)
         return
     if not concept.coding and not texts_of(concept):
         return  # a draft without a drug yet
@@ -95,7 +95,7 @@ def _order(
         planned = _planned_start(order, dosages)
         label = label_of(concept) or ChartText((order.medication_reference or wire.Reference()).display or "")
     else:
-        planned = order.occurrence_date_time or (order.occurrence_period or wire.Period()).start
+        planned = order.occurrence_date_time or (order.occurrence_period or wire.NO_PERIOD).start
         label = label_of(concept)
     return ProposedOrder(
         reference=source_of(order).reference,

@@ -33,13 +33,17 @@ _CACHED_PROCEDURES = 4_096
 
 @dataclass(frozen=True, slots=True)
 class ProcedureMatch:
-    """What a procedure or a request for one is: an infusion with or without product, a collection, a drug given."""
+    """What a procedure or a request for one is: an infusion with or without product, a collection, a drug given.
+
+    The products of a collection are those that it is meant for.
+    """
 
     is_infusion: bool = False
     is_collection: bool = False
     is_lymphodepletion: bool = False
     products: tuple[Drug, ...] = ()
     drugs: tuple[Drug, ...] = ()
+    is_unrecognised: bool = False
     may_be_cell_therapy: bool = False
 
 
@@ -47,7 +51,8 @@ class ProcedureMatch:
 def match_procedure(code: wire.Concept, catalog: Catalog) -> ProcedureMatch | None:
     """Say what a procedure code or text stands for; None for one that no rule looks at.
 
-    A drug that is only mentioned in a text ("education about ...") was not given by it, unless the text says so.
+    A drug that is only mentioned in a text ("education about ...") was not given by it, unless the text says so or
+    the code bills a drug without naming it. "Collection for CAR T infusion" is a collection, unless a code differs.
     """
     concepts = catalog.concepts("procedure", code)
     texts = [words(text) for text in texts_of(code)]
@@ -58,14 +63,24 @@ def match_procedure(code: wire.Concept, catalog: Catalog) -> ProcedureMatch | No
 
     named = catalog.drug(code)
     coded = catalog.drug(wire.Concept(tuple(wire.Coding(c.system, c.code) for c in code.coding))).drugs
+    is_infusion = bool(concepts & _INFUSIONS)
+    if "car-t-cell-processing" in concepts and not is_infusion:
+        return None  # transport or receipt of cells that are yet to be given
+    is_collection = not is_infusion and ("leukapheresis" in concepts or says("collection"))
     is_given = bool(concepts) or says("given") or says("infusion")
+    is_unnamed = catalog.bills_unnamed_drug(code)
+    by_name = named.drugs if is_given or is_collection or is_unnamed else coded
+    is_unrecognised = named.is_unrecognised_treatment and (is_unnamed or (is_given and named.may_be_cell_therapy))
     match = ProcedureMatch(
-        is_infusion=bool(concepts & _INFUSIONS) or says("infusion"),
-        is_collection="leukapheresis" in concepts or says("collection"),
+        is_infusion=is_infusion or (not is_collection and says("infusion")),
+        is_collection=is_collection,
         is_lymphodepletion=says("lymphodepletion"),
-        products=tuple(d for d in named.drugs if d.drug_class is DrugClass.CAR_T and (is_given or d in coded)),
-        drugs=tuple(d for d in coded if d.antimyeloma and d.drug_class is not DrugClass.CAR_T),
-        may_be_cell_therapy=named.is_unrecognised_treatment and named.may_be_cell_therapy and is_given,
+        products=tuple(d for d in by_name if d.drug_class is DrugClass.CAR_T),
+        drugs=tuple(
+            d for d in (named.drugs if is_unnamed else coded) if d.antimyeloma and d.drug_class is not DrugClass.CAR_T
+        ),
+        is_unrecognised=is_unrecognised,
+        may_be_cell_therapy=is_unrecognised and named.may_be_cell_therapy,
     )
     return None if match == ProcedureMatch() else match
 
@@ -76,19 +91,19 @@ def read_procedure(
     """Turn one procedure into facts; one that was prepared or not done yields none."""
     match = match_procedure(procedure.code, context.catalog) if procedure.code is not None else None
     standing = _PROCEDURE.get(procedure.status or "", Standing.POSSIBLE)
-    if match is None or procedure.code is None or standing in {Standing.PLANNED, Standing.NOT_GIVEN}:
+    if match is None or procedure.code is None or (standing is Standing.PLANNED or standing is Standing.NOT_GIVEN):
         return
     performed = _performed(procedure, context)
     certainty = context.certainty(procedure, standing)
     source = source_of(procedure, performed)
-    if match.is_infusion or match.products:
-        product = match.products[0] if len(match.products) == 1 else None
-        yield CarTInfusion(product, performed, Tier.PROVEN, certainty, (source,))
-    elif match.is_collection:
+    if match.is_collection:
         if certainty is Certainty.STATED:
             yield TCellCollection(performed, source)
-    elif match.may_be_cell_therapy:
-        yield UnrecognisedTreatment(label_of(procedure.code), may_be_cell_therapy=True, source=source)
+    elif match.is_infusion or match.products:
+        product = match.products[0] if len(match.products) == 1 else None
+        yield CarTInfusion(product, performed, Tier.PROVEN, certainty, (source,))
+    elif match.is_unrecognised:
+        yield UnrecognisedTreatment(label_of(procedure.code), match.may_be_cell_therapy, source)
     for drug in match.drugs:
         yield Exposure(
             drug=drug,
@@ -103,6 +118,6 @@ def read_procedure(
 
 
 def _performed(procedure: wire.Procedure, context: Context) -> ClinicalDate | None:
-    period = procedure.performed_period or wire.Period()
+    period = procedure.performed_period or wire.NO_PERIOD
     day = procedure.performed_date_time or period.start or period.end
     return context.past_day(day, "Procedure")

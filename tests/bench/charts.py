@@ -6,7 +6,6 @@ from typing import Any
 
 from cards.finding import Hook
 from tests.build import (
-    PATIENT,
     Resource,
     bare_chart,
     condition,
@@ -22,7 +21,7 @@ from tests.build import (
     reported,
 )
 
-_PADDING = 1_000  # characters of narrative
+_NARRATIVE = 300  # characters
 _FIRST_DAY = date(2020, 1, 6)
 _HOME_DRUGS = ("amlodipine", "metformin", "atorvastatin", "omeprazole", "levothyroxine", "gabapentin", "lisinopril")
 
@@ -63,23 +62,38 @@ def _filler(number: int) -> Resource:
 
 
 def _verbose(resource: Resource, number: int) -> dict[str, Any]:
+    """Add what exports carry and no reader looks at, until a resource weighs about 3.5 kB."""
     kind = resource["resourceType"]
     narrative = f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{kind} {number} of a synthetic chart. '
-    extra = {
-        "meta": {"versionId": "3", "lastUpdated": "2026-11-01T10:00:00-05:00", "profile": [f"urn:example:{kind}"] * 3},
-        "text": {"status": "generated", "div": narrative + "Lorem ipsum dolor. " * (_PADDING // 19) + "</p></div>"},
+    extra: dict[str, Any] = {
+        "meta": {
+            "versionId": "3",
+            "lastUpdated": "2026-11-01T10:00:00-05:00",
+            "profile": [f"urn:example:profile:{kind}"],
+            "security": [_coding("confidentiality", "N"), _coding("confidentiality", "R")],
+        },
+        "text": {"status": "generated", "div": narrative + "Lorem ipsum. " * (_NARRATIVE // 13) + "</p></div>"},
         "identifier": [
-            {"use": "usual", "system": f"urn:oid:1.2.3.4.{i}", "value": f"{PATIENT}-{number}-{i}"} for i in range(4)
+            {"use": "usual", "type": {"text": "internal"}, "system": f"urn:oid:1.2.3.{i}", "value": f"{number}-{i}"}
+            for i in range(4)
         ],
+        "category": [{"coding": [_coding(name, "x"), _coding(name, "y")], "text": name} for name in ("kind", "place")],
+        "encounter": {
+            "reference": f"Encounter/{number}",
+            "identifier": {"use": "usual", "system": "urn:oid:1.2.4", "value": str(number)},
+            "display": "Office visit, synthetic",
+        },
         "extension": [
             {
                 "url": f"https://ehr.example/fhir/extensions/{name}",
-                "valueCodeableConcept": {
-                    "coding": [{"system": "urn:example:codes", "code": str(number)}],
-                    "text": name,
-                },
+                "valueCodeableConcept": {"coding": [_coding(name, str(number))], "text": name},
             }
-            for name in ("department", "encounter-class", "ordering-workflow", "last-reviewed-by", "security-label")
+            for name in ("department", "encounter-class", "ordering-workflow", "last-reviewed-by", "source-system")
         ],
+        "note": [{"authorString": "synthetic", "time": "2026-11-01T10:00:00-05:00", "text": f"note {number}"}],
     }
     return {"resourceType": kind, "id": resource["id"]} | extra | resource
+
+
+def _coding(name: str, code: str) -> dict[str, str]:
+    return {"system": f"https://ehr.example/fhir/codes/{name}", "version": "2026", "code": code, "display": name}

@@ -1,0 +1,330 @@
+"""Knowledge files: the loader starts on the shipped ones, and on no others with any fault in them."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from cards.knowledge.loader import Knowledge, KnowledgeError, load, load_from
+from cards.rulebook import REGISTERED
+from fhir_mapping.catalog.loader import load as load_catalog
+
+SHIPPED = Path(__file__).parents[2] / "cards/knowledge"
+
+
+class Folder:
+    """A copy of the shipped knowledge in which faults can be planted."""
+
+    def __init__(self, path: Path) -> None:
+        """Copy every file to `path`."""
+        self.path = path
+        for file in SHIPPED.glob("*.toml"):
+            shutil.copy(file, path)
+
+    def change(self, name: str, pattern: str, replacement: str) -> None:
+        """Replace the first match of a pattern, which has to be there."""
+        file = self.path / name
+        text, count = re.subn(pattern, replacement, file.read_text(), count=1, flags=re.MULTILINE)
+        assert count == 1, f"{pattern} is not in {name}"
+        file.write_text(text)
+
+    def load(self) -> Knowledge:
+        """Load what is there now."""
+        return load_from(self.path, REGISTERED, load_catalog())
+
+    def faults(self) -> list[str]:
+        """Load what must not load; give the faults."""
+        with pytest.raises(KnowledgeError) as refused:
+            self.load()
+        assert str(refused.value).count("\n- ") == len(refused.value.faults)
+        return list(refused.value.faults)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """Copy the shipped knowledge."""
+    return Folder(tmp_path)
+
+
+def test_an_unchanged_copy_loads_as_the_same_version(folder: Folder) -> None:
+    assert folder.load().version == load().version
+
+
+def test_the_version_changes_with_any_file(folder: Folder) -> None:
+    folder.change("sources.toml", r'^says = "', 'says = "Changed: ')
+
+    assert folder.load().version != load().version
+
+
+FAULTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
+    "unknown source of a rule": (
+        "washout.toml",
+        r'^sources = \["S001"',
+        'sources = ["S999"',
+        ("R01: unknown source S999",),
+    ),
+    "unknown source of a number": (
+        "washout.toml",
+        r'^minimum_days = \{ value = (\d+), source = "S001"',
+        r'minimum_days = { value = \1, source = "S999"',
+        ("R01: unknown source S999",),
+    ),
+    "unknown source of evidence": (
+        "washout.toml",
+        r'^\[\[rule\.evidence\]\]\nsource = "S001"',
+        '[[rule.evidence]]\nsource = "S999"',
+        ("R01: unknown source S999",),
+    ),
+    "text without a rule": (
+        "washout.toml",
+        r'^id = "R01"',
+        'id = "R98"',
+        ("R98: a text without a rule", "R01: a rule without text"),
+    ),
+    "two texts": ("prophylaxis.toml", r'^id = "R16"', 'id = "R15"', ("R15: has two texts", "R16: a rule without text")),
+    "text in another family's file": (
+        "sequencing.toml",
+        r'^id = "R02"',
+        'id = "R01"',
+        ("R01: its text stands in sequencing.toml, its rule in washout.py",),
+    ),
+    "placeholder that the rule does not provide": (
+        "washout.toml",
+        r"\{drug\} last given",
+        "{drgu} last given",
+        ("R01: the rule does not provide {drgu}",),
+    ),
+    "placeholder with a format": (
+        "washout.toml",
+        r"\{drug\} last given",
+        "{drug:>9} last given",
+        ("R01: the rule does not provide {drug:>9}",),
+    ),
+    "number that the rule does not have, in the description": (
+        "washout.toml",
+        r"^(when = .*)\{minimum_days\}",
+        r"\1{minimum_weeks}",
+        ("R01: no setting {minimum_weeks}",),
+    ),
+    "placeholder in a missing fact": (
+        "washout.toml",
+        r"the date of the last dose of \{drug\}",
+        "the date of the last dose of {gap}",
+        ("R01: nothing provides {gap}",),
+    ),
+    "misspelled key": (
+        "washout.toml",
+        r"^rank = ",
+        "rnak = ",
+        ("rank: Field required", "rnak: Extra inputs are not permitted"),
+    ),
+    "misspelled number": (
+        "washout.toml",
+        r"^minimum_days = ",
+        "minimal_days = ",
+        ("R01: settings.minimum_days: Field required", "R01: settings.minimal_days: Extra inputs are not permitted"),
+    ),
+    "number that is text": (
+        "washout.toml",
+        r"^minimum_days = \{ value = \d+",
+        'minimum_days = { value = "half a year"',
+        ("R01: settings.minimum_days: ",),
+    ),
+    "missing wording of a variant": (
+        "washout.toml",
+        r"^\[rule\.cards\.ongoing\]",
+        "[rule.cards.running]",
+        ("R01: no text for card ongoing", "R01: text for card running, which the rule never gives"),
+    ),
+    "missing wording of a missing fact": (
+        "washout.toml",
+        r"^date_precision = ",
+        "date_accuracy = ",
+        ("R01: no text for missing date_precision", "R01: text for missing date_accuracy, which the rule never gives"),
+    ),
+    "unknown override reason": (
+        "washout.toml",
+        r'^override_reasons = \["trial"',
+        'override_reasons = ["because"',
+        ("R01: unknown override reason because",),
+    ),
+    "unknown draft order": (
+        "washout.toml",
+        r'^template = "myeloma-board"',
+        'template = "tumour-board"',
+        ("R01: unknown draft order tumour-board",),
+    ),
+    "unknown companion": (
+        "sequencing.toml",
+        r'^companion_of = \["R01"',
+        'companion_of = ["R99"',
+        ("R07: refers to an unknown rule R99",),
+    ),
+    "unknown hook": ("washout.toml", r'^hooks = \["order-select"', 'hooks = ["order-review"', ("hooks.0: ",)),
+    "unknown indicator": ("washout.toml", r'^indicator = "warning"', 'indicator = "hard-stop"', ("indicator: ",)),
+    "unknown state": ("washout.toml", r'^shipped = "live"', 'shipped = "shadow"', ("shipped: ",)),
+    "review without a date": (
+        "washout.toml",
+        r"^rank = ",
+        'reviewed = { by = "Dr Example", on = "2026-01-01" }\nrank = ',
+        ("reviewed.on: Value error, must be a TOML date",),
+    ),
+    "review without a name": (
+        "washout.toml",
+        r"^rank = ",
+        'reviewed = { by = "", on = 2026-01-01 }\nrank = ',
+        ("reviewed.by: ",),
+    ),
+    "dose without source": (
+        "orders.toml",
+        r"^dose_source = .*\n",
+        "",
+        ("orders.toml, antiviral: a dose without a known source",),
+    ),
+    "dose with an unknown source": (
+        "orders.toml",
+        r"^dose_source = .*",
+        'dose_source = "E999"',
+        ("orders.toml, antiviral: a dose without a known source",),
+    ),
+    "drug code that the catalogue does not have": (
+        "orders.toml",
+        r'^code = "281"',
+        'code = "1"',
+        ("orders.toml, antiviral: code 1 is not in the product's own table",),
+    ),
+    "two sources with one key": (
+        "sources.toml",
+        r'^key = "S001"',
+        'key = "S000"',
+        ("sources.toml: two sources are called S000",),
+    ),
+    "source without https": ("sources.toml", r'^url = "https:', 'url = "http:', ("url: ",)),
+    "missing wording of a gap": (
+        "presentation.toml",
+        r"^failed = .*\n",
+        "",
+        ("presentation.toml: data_gap.missing must word exactly",),
+    ),
+    "gate without a known source": (
+        "presentation.toml",
+        r'^(adult_years = .*)source = "OURS"',
+        r'\1source = "THEIRS"',
+        ("presentation.toml: unknown source THEIRS",),
+    ),
+    "broken TOML": ("washout.toml", r"^\[\[rule\]\]", "[[rule", ("washout.toml: ", "R01: a rule without text")),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_loader_refuses(name: str, folder: Folder) -> None:
+    file, pattern, replacement, expected = FAULTS[name]
+    folder.change(file, pattern, replacement)
+
+    faults = folder.faults()
+
+    for fault in expected:
+        assert [found for found in faults if fault in found], faults
+
+
+@pytest.mark.parametrize("file", [path.name for path in SHIPPED.glob("*.toml")])
+def test_the_loader_refuses_to_start_without_any_one_file(file: str, folder: Folder) -> None:
+    (folder.path / file).unlink()
+
+    assert folder.faults()
+
+
+def test_all_faults_are_listed_at_once(folder: Folder) -> None:
+    folder.change("washout.toml", r'^sources = \["S001"', 'sources = ["S999"')
+    folder.change("prophylaxis.toml", r"^rank = ", "rnak = ")
+    folder.change("orders.toml", r"^dose_source = .*\n", "")
+    folder.change("sequencing.toml", r'^companion_of = \["R01"', 'companion_of = ["R99"')
+
+    faults = "\n".join(folder.faults())
+
+    for file in (
+        "R01: unknown source S999",
+        "prophylaxis.toml, R15: rank",
+        "orders.toml, antiviral",
+        "unknown rule R99",
+    ):
+        assert file in faults
+
+
+def test_a_review_by_a_named_clinician_is_accepted(folder: Folder) -> None:
+    folder.change("washout.toml", r"^rank = ", 'reviewed = { by = "Dr Example", on = 2026-01-01 }\nrank = ')
+
+    review = folder.load().rules["R01"].text.reviewed
+
+    assert review is not None
+    assert review.by == "Dr Example"
+
+
+def cited() -> Iterator[tuple[str, str]]:
+    """Give every (place, source key) of the shipped knowledge."""
+    knowledge = load()
+    for key, active in knowledge.rules.items():
+        text = active.text
+        yield from ((key, source) for source in text.sources)
+        yield from ((f"{key} {name}", setting.source) for name, setting in text.settings.items())
+        yield from ((f"{key} evidence", line.source) for line in text.evidence)
+    yield from ((f"order {key}", order.dose_source) for key, order in knowledge.orders.items() if order.dose_source)
+    yield "gates", knowledge.presentation.gates.adult_years.source
+    yield from ((name, entry["source"]) for name, entry in load_catalog().definitions.items())
+
+
+def test_every_cited_source_exists() -> None:
+    assert [(place, key) for place, key in cited() if key not in load().sources] == []
+
+
+def test_every_shown_source_says_what_was_taken_from_it() -> None:
+    shown = {source for active in load().rules.values() for source in active.text.sources}
+
+    assert all(load().sources[key].says.strip() for key in shown)
+
+
+def test_every_source_link_is_the_public_address_of_a_publisher() -> None:
+    unwanted = re.compile(
+        r"preview|staging|mirror|vercel|github|netlify|herokuapp|localhost|pages\.dev|\btest\b|\bdev\b"
+    )
+
+    for source in load().sources.values():
+        if source.url is not None:
+            parts = urlsplit(source.url)
+            assert parts.scheme == "https", source.key
+            assert parts.hostname is not None, source.key
+            assert not unwanted.search(parts.hostname), source.key
+            assert re.fullmatch(r"[a-z0-9.-]+\.[a-z]{2,}", parts.netloc), source.key
+            assert not re.search(r"utm_|token=|session", parts.query), source.key
+
+
+def test_no_review_is_claimed() -> None:
+    assert [key for key, active in load().rules.items() if active.text.reviewed is not None] == []
+
+
+def test_no_card_of_these_rules_is_critical() -> None:
+    indicators = {card.indicator for active in load().rules.values() for card in active.text.cards.values()}
+
+    assert indicators == {"info", "warning"}
+
+
+def test_rule_numbers_slugs_and_ranks_are_unique() -> None:
+    texts = [active.text for active in load().rules.values()]
+
+    assert len({text.slug for text in texts}) == len({text.rank for text in texts}) == len(texts)
+
+
+def test_every_draft_order_is_offered_by_some_rule() -> None:
+    offered = {proposal.template for active in load().rules.values() for proposal in active.text.proposals}
+    code = "\n".join(path.read_text() for path in SHIPPED.parent.joinpath("rules").glob("*.py"))
+
+    assert [key for key in load().orders if key not in offered and f'"{key}"' not in code] == []
+
+
+def test_every_override_reason_is_used_or_kept_for_the_shared_list() -> None:
+    shared = {"trial", "mdt", "urgent", "outside", "contraindicated", "patient", "later", "wrong-data", "not-candidate"}
+
+    assert set(load().presentation.override.reasons) == shared

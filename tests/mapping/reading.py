@@ -1,0 +1,74 @@
+"""Reads synthetic resources as the service does: over the wire, into one treatment history."""
+
+import json
+from collections.abc import Iterable
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from fhir_mapping import wire
+from fhir_mapping.build import Drafts, build_history, read_orders
+from fhir_mapping.catalog.loader import load
+from fhir_mapping.model.dates import ClinicalDate
+from fhir_mapping.model.history import Course, GapCode, ProposedOrder, TreatmentHistory
+from fhir_mapping.needs import coverage_of
+from tests.build import AS_OF, Resource, bundle
+
+ZONE = ZoneInfo("America/New_York")
+
+
+def decoded(sent: Resource) -> wire.Pile:
+    """Decode a Bundle or one resource."""
+    pile = wire.decode_pile(json.dumps(sent).encode())
+    assert pile is not None
+    return pile
+
+
+def read_bundle(sent: Resource, drafts: Drafts | None = None, as_of: date = AS_OF) -> TreatmentHistory:
+    """Read a whole Bundle, with whatever its entries hold besides the resources."""
+    pile = decoded(sent)
+    return build_history(pile.found, coverage_of({}), load(), as_of, ZONE, drafts, pile.unreadable)
+
+
+def read(*resources: Resource, drafts: Drafts | None = None, as_of: date = AS_OF) -> TreatmentHistory:
+    """Read some resources."""
+    return read_bundle(bundle(resources), drafts, as_of)
+
+
+def drafts_of(*resources: Resource) -> Drafts:
+    """Take resources as the drafts of a request, each one judged; Medications come along."""
+    found = decoded(bundle(resources)).found
+    orders = [r for item in found if isinstance(r := item.resource, wire.MedicationRequest | wire.ServiceRequest)]
+    medications = tuple(item for item in found if isinstance(item.resource, wire.Medication))
+    return Drafts(tuple((order, True) for order in orders), medications)
+
+
+def proposed(*resources: Resource) -> tuple[ProposedOrder, ...]:
+    """Read draft orders alone."""
+    return read_orders(drafts_of(*resources), load(), AS_OF, ZONE)
+
+
+def span(earliest: str, latest: str | None = None) -> ClinicalDate:
+    """Make a clinical date from ISO days."""
+    return ClinicalDate(date.fromisoformat(earliest), date.fromisoformat(latest or earliest))
+
+
+def names(courses: Iterable[Course]) -> list[str]:
+    """Name the drugs of some courses."""
+    return [course.drug.name for course in courses]
+
+
+def gaps(history: TreatmentHistory) -> set[GapCode]:
+    """Say what could not be read."""
+    return {gap.code for gap in history.gaps}
+
+
+def is_silent(history: TreatmentHistory) -> bool:
+    """Whether no treatment of any kind was read."""
+    return not (
+        history.courses
+        or history.infusions
+        or history.collections
+        or history.progressions
+        or history.supportive_care
+        or history.unrecognised
+    )

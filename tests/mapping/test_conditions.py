@@ -1,0 +1,275 @@
+"""Condition and AllergyIntolerance: the diagnosis, recorded relapse, CAR T history, allergies."""
+
+from typing import Any
+
+import pytest
+
+from fhir_mapping.model.dates import Answer, ClinicalDate
+from fhir_mapping.model.history import Allergen, GapCode
+from fhir_mapping.model.vocabulary import Certainty, Tier
+from tests.build import ICD10CM, RXNORM, SNOMED, Resource, allergy, coded, condition, myeloma
+from tests.mapping.reading import gaps, is_silent, read, span
+
+VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+YES, NO, UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
+
+
+def verified_as(status: str) -> Resource:
+    return {"verificationStatus": coded(VERIFICATION, status)}
+
+
+def clinically(status: str) -> Resource:
+    return {"clinicalStatus": coded(CLINICAL, status)}
+
+
+def problem(concept: Resource, **more: Any) -> Resource:
+    return condition("", "2020-11-02", **more) | {"code": concept}
+
+
+# --- The diagnosis ---
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        ("confirmed", YES),
+        ("unconfirmed", UNKNOWN),
+        ("provisional", UNKNOWN),
+        ("differential", UNKNOWN),
+        ("refuted", NO),
+        ("entered-in-error", NO),
+        pytest.param("Confirmed", YES, id="in capitals"),
+        pytest.param("something-else", YES, id="one that R4 does not know"),
+    ],
+)
+def test_a_diagnosis_is_as_sure_as_its_verification(status: str, answer: Answer) -> None:
+    assert read(myeloma(**verified_as(status))).diagnosis.myeloma is answer
+
+
+def test_a_verification_in_words_is_read() -> None:
+    assert read(myeloma(verificationStatus={"text": "Refuted"})).diagnosis.myeloma is NO
+    assert read(myeloma(verificationStatus={"text": "entered-in-error"})).diagnosis.myeloma is NO
+
+
+@pytest.mark.parametrize("status", ["active", "recurrence", "relapse", "inactive", "remission", "resolved"])
+def test_myeloma_stays_myeloma_whatever_its_clinical_status(status: str) -> None:
+    assert read(myeloma(**clinically(status))).diagnosis.myeloma is YES
+
+
+@pytest.mark.parametrize(
+    ("concept", "answer"),
+    [
+        pytest.param(coded(ICD10CM, "C90.00"), YES, id="C90.00"),
+        pytest.param(coded(ICD10CM, "C9000"), YES, id="without the dot"),
+        pytest.param(coded(ICD10CM, "c90.00"), YES, id="in lower case"),
+        pytest.param(coded(ICD10CM, "C90.01"), YES, id="C90.01, in remission"),
+        pytest.param(coded(ICD10CM, "C90.02"), YES, id="C90.02, in relapse"),
+        pytest.param(coded(SNOMED, "109989006"), YES, id="SNOMED CT"),
+        pytest.param({"text": "Multiple myeloma, IgG kappa"}, YES, id="in words"),
+        pytest.param({"text": "Plasma cell myeloma"}, YES, id="the other name"),
+        pytest.param(coded("urn:example:local", "MM1", "Multiple myeloma"), YES, id="a local code with words"),
+        pytest.param(coded(ICD10CM, "C90.10"), NO, id="plasma cell leukaemia"),
+        pytest.param(coded(ICD10CM, "C90.30"), NO, id="solitary plasmacytoma"),
+        pytest.param(coded(ICD10CM, "D47.2"), NO, id="MGUS"),
+        pytest.param(
+            coded(ICD10CM, "D47.2", "Monoclonal gammopathy; multiple myeloma excluded"), NO, id="MGUS, worded"
+        ),
+        pytest.param(coded(ICD10CM, "E85.81"), NO, id="AL amyloidosis"),
+        pytest.param(coded(SNOMED, "425657001"), NO, id="osteosclerotic myeloma (POEMS)"),
+        pytest.param(coded(SNOMED, "425657001", "Osteosclerotic multiple myeloma"), NO, id="POEMS, worded"),
+        pytest.param(coded(SNOMED, "413587002"), NO, id="smouldering, coded"),
+        pytest.param({"text": "Smoldering multiple myeloma"}, NO, id="smoldering in words"),
+        pytest.param({"text": "Smouldering multiple myeloma"}, NO, id="smouldering in words"),
+        pytest.param({"text": "Family history of multiple myeloma"}, NO, id="family history"),
+        pytest.param({"text": "Screening for multiple myeloma"}, NO, id="screening"),
+        pytest.param({"text": "Suspected multiple myeloma"}, NO, id="suspected in words"),
+        pytest.param({"text": "R/O multiple myeloma"}, NO, id="to be ruled out"),
+        pytest.param({"text": "No evidence of multiple myeloma"}, NO, id="negated"),
+        pytest.param({"text": "Myeloma kidney donor"}, NO, id="other words"),
+        pytest.param(coded(ICD10CM, "I10", "Hypertension"), NO, id="hypertension"),
+    ],
+)
+def test_only_multiple_myeloma_is_multiple_myeloma(concept: Resource, answer: Answer) -> None:
+    assert read(problem(concept)).diagnosis.myeloma is answer
+
+
+def test_a_stated_diagnosis_outweighs_a_suspected_one_and_is_cited() -> None:
+    diagnosis = read(
+        myeloma(id="a", **verified_as("provisional")), myeloma(id="b", **verified_as("confirmed"))
+    ).diagnosis
+    assert diagnosis.myeloma is YES
+    assert diagnosis.source is not None
+    assert diagnosis.source.reference == "Condition/b"
+
+
+@pytest.mark.parametrize("status", ["refuted", "entered-in-error"])
+def test_a_problem_list_is_not_empty_because_its_only_entry_was_taken_back(status: str) -> None:
+    assert not read(myeloma(**verified_as(status))).diagnosis.problem_list_is_empty
+    assert read().diagnosis.problem_list_is_empty
+
+
+def test_a_problem_without_code_says_nothing() -> None:
+    history = read({key: value for key, value in myeloma().items() if key != "code"})
+    assert history.diagnosis.myeloma is NO
+    assert is_silent(history)
+
+
+# --- Relapse ---
+
+
+def test_a_relapse_code_is_dated_by_the_day_it_was_recorded_never_by_the_onset() -> None:
+    (event,) = read(condition("C90.02", "2026-03-02", onsetDateTime="2019-05-05")).progressions
+    assert (event.on, event.certainty) == (span("2026-03-02"), Certainty.STATED)
+    (event,) = read(condition("C90.02", onsetDateTime="2019-05-05")).progressions
+    assert event.on is None
+
+
+@pytest.mark.parametrize("status", ["relapse", "recurrence"])
+def test_a_relapse_by_clinical_status_may_be_later_than_the_entry(status: str) -> None:
+    (event,) = read(myeloma(**clinically(status))).progressions
+    assert event.on == span("2020-11-02", "2026-11-20")
+
+
+@pytest.mark.parametrize("status", ["active", "inactive", "remission", "resolved"])
+def test_no_other_clinical_status_is_a_relapse(status: str) -> None:
+    assert not read(myeloma(**clinically(status))).progressions
+
+
+@pytest.mark.parametrize(
+    ("status", "certainty"),
+    [
+        ("confirmed", Certainty.STATED),
+        ("provisional", Certainty.POSSIBLE),
+        ("refuted", None),
+        ("entered-in-error", None),
+    ],
+)
+def test_a_relapse_is_as_sure_as_its_verification(status: str, certainty: Certainty | None) -> None:
+    history = read(condition("C90.02", "2026-03-02", **verified_as(status)))
+    assert [event.certainty for event in history.progressions] == ([certainty] if certainty else [])
+
+
+def test_the_relapse_of_another_disease_is_none_of_the_myeloma() -> None:
+    assert not read(problem(coded(ICD10CM, "C83.30"), **clinically("relapse"))).progressions
+
+
+def test_a_relapse_recorded_in_the_future_has_no_date() -> None:
+    history = read(condition("C90.02", "2027-01-01"))
+    assert history.progressions[0].on is None
+    assert gaps(history) == {GapCode.DATE}
+
+
+# --- History of cell therapy ---
+
+
+def test_z92_850_is_car_t_history_without_date_or_product() -> None:
+    (infusion,) = read(condition("Z92.850", "2026-03-02")).infusions
+    assert (infusion.infused, infusion.product, infusion.tier) == (None, None, Tier.UNDATED)
+    assert infusion.certainty is Certainty.STATED
+
+
+@pytest.mark.parametrize(
+    ("status", "certainties"), [("unconfirmed", [Certainty.POSSIBLE]), ("refuted", []), ("entered-in-error", [])]
+)
+def test_car_t_history_is_as_sure_as_its_verification(status: str, certainties: list[Certainty]) -> None:
+    history = read(condition("Z92.850", **verified_as(status)))
+    assert [infusion.certainty for infusion in history.infusions] == certainties
+
+
+@pytest.mark.parametrize("code", ["Z92.858", "Z92.859", "Z92859"])
+def test_other_cellular_therapy_is_unrecognised_treatment_not_car_t(code: str) -> None:
+    history = read(condition(code))
+    assert not history.infusions
+    (item,) = history.unrecognised
+    assert item.may_be_cell_therapy
+
+
+@pytest.mark.parametrize("code", ["Z92.22", "Z92.86", "Z94.84", "Z92.21"])
+def test_history_of_other_treatment_is_no_evidence(code: str) -> None:
+    assert is_silent(read(condition(code)))
+
+
+# --- Comfort care ---
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "is_comfort"),
+    [
+        pytest.param("Hospice care", {}, True, id="hospice"),
+        pytest.param("Comfort measures only", {}, True, id="comfort measures only"),
+        pytest.param("Declined, not in hospice", {}, False, id="negated"),
+        pytest.param("Palliative care consult", {}, False, id="palliative care is not the end of treatment"),
+        pytest.param("Hospice care", clinically("resolved"), False, id="resolved"),
+        pytest.param("Hospice care", clinically("inactive"), False, id="inactive"),
+        pytest.param("Hospice care", verified_as("provisional"), False, id="provisional"),
+        pytest.param("Hospice care", verified_as("refuted"), False, id="refuted"),
+    ],
+)
+def test_comfort_care_is_read_where_it_stands(text: str, more: Resource, is_comfort: bool) -> None:
+    assert read(problem(coded(ICD10CM, "Z51.5", text), **more)).diagnosis.comfort_care_only is is_comfort
+
+
+# --- Allergies ---
+
+
+@pytest.mark.parametrize(
+    ("concept", "allergen"),
+    [
+        pytest.param({"text": "Sulfa"}, Allergen.SULFONAMIDE, id="sulfa"),
+        pytest.param({"text": "SULFA ANTIBIOTICS"}, Allergen.SULFONAMIDE, id="sulfa antibiotics"),
+        pytest.param({"text": "Sulfonamides"}, Allergen.SULFONAMIDE, id="sulfonamides"),
+        pytest.param({"text": "Bactrim DS"}, Allergen.SULFONAMIDE, id="a brand"),
+        pytest.param({"text": "Sulfatrim"}, Allergen.SULFONAMIDE, id="another brand"),
+        pytest.param({"text": "SMZ-TMP"}, Allergen.SULFONAMIDE, id="an abbreviation"),
+        pytest.param({"text": "TMP/SMX"}, Allergen.SULFONAMIDE, id="another abbreviation"),
+        pytest.param({"text": "Co-trimoxazole"}, Allergen.SULFONAMIDE, id="the British name"),
+        pytest.param({"text": "sulfamethoxazole"}, Allergen.SULFONAMIDE, id="the ingredient"),
+        pytest.param(coded(RXNORM, "10180"), Allergen.SULFONAMIDE, id="the ingredient by code"),
+        pytest.param(coded(RXNORM, "10831"), Allergen.SULFONAMIDE, id="the combination by code"),
+        pytest.param(coded(SNOMED, "387406002"), Allergen.SULFONAMIDE, id="the substance by code"),
+        pytest.param(coded(SNOMED, "91939003"), Allergen.SULFONAMIDE, id="the allergy by code"),
+        pytest.param({"text": "Acyclovir"}, Allergen.ACYCLOVIR, id="acyclovir"),
+        pytest.param({"text": "Valtrex"}, Allergen.ACYCLOVIR, id="the brand of its prodrug"),
+        pytest.param(coded(RXNORM, "281"), Allergen.ACYCLOVIR, id="acyclovir by code"),
+        pytest.param(coded(RXNORM, "73645"), Allergen.ACYCLOVIR, id="its prodrug by code"),
+        pytest.param({"text": "No known sulfa allergy"}, None, id="negated"),
+        pytest.param({"text": "Sulfites"}, None, id="sulfites"),
+        pytest.param({"text": "Sulfate"}, None, id="sulfate"),
+        pytest.param({"text": "Trimethoprim"}, None, id="the other ingredient"),
+        pytest.param({"text": "Ganciclovir"}, None, id="another antiviral"),
+        pytest.param({"text": "Penicillin"}, None, id="penicillin"),
+        pytest.param({"text": "No known allergies"}, None, id="none known"),
+    ],
+)
+def test_an_allergy_is_read_by_code_or_words(concept: Resource, allergen: Allergen | None) -> None:
+    assert [a.allergen for a in read(allergy(concept)).allergies] == ([allergen] if allergen else [])
+
+
+@pytest.mark.parametrize(
+    ("more", "counts"),
+    [
+        pytest.param(verified_as("confirmed"), True, id="confirmed"),
+        pytest.param(verified_as("unconfirmed"), True, id="unconfirmed"),
+        pytest.param({}, True, id="no status"),
+        pytest.param(verified_as("refuted"), False, id="refuted"),
+        pytest.param(verified_as("entered-in-error"), False, id="in error"),
+        pytest.param({"verificationStatus": {"text": "Refuted"}}, False, id="refuted in words"),
+    ],
+)
+def test_an_allergy_counts_until_it_is_refuted(more: Resource, counts: bool) -> None:
+    assert read(allergy({"text": "Sulfa"}, **more)).is_allergic_to(Allergen.SULFONAMIDE) is counts
+
+
+def test_the_status_of_allergy_to_sulfonamides_on_the_problem_list_counts() -> None:
+    assert read(condition("Z88.2")).is_allergic_to(Allergen.SULFONAMIDE)
+    assert not read(condition("Z88.2", **verified_as("refuted"))).allergies
+    assert not read(condition("Z88.0")).allergies
+
+
+@pytest.mark.parametrize(
+    ("recorded", "on"), [("2020-05", span("2020-05-01", "2020-05-31")), ("2020-05-03", span("2020-05-03"))]
+)
+def test_an_allergy_cites_the_day_it_was_recorded(recorded: str, on: ClinicalDate) -> None:
+    (found,) = read(allergy({"text": "Sulfa"}, recordedDate=recorded)).allergies
+    assert found.source.on == on

@@ -1,0 +1,132 @@
+"""Which searches feed which Topic, and what their answers prove."""
+
+import re
+
+import pytest
+
+from fhir_mapping.catalog.loader import load
+from fhir_mapping.model.coverage import Level
+from fhir_mapping.model.vocabulary import Topic
+from fhir_mapping.needs import NEEDS, Reading, coverage_of, searches
+
+KEYS = [
+    "patient",
+    "conditions",
+    "medicationStatements",
+    "medicationRequests",
+    "medicationAdministrations",
+    "procedures",
+    "allergies",
+    "observations",
+]
+MEDICATION_LISTS = ["medicationStatements", "medicationRequests", "medicationAdministrations"]
+ESSENTIAL = {
+    Topic.PATIENT: ["patient"],
+    Topic.DIAGNOSIS: ["conditions"],
+    Topic.TREATMENT: MEDICATION_LISTS,
+    Topic.CELL_THERAPY: ["procedures", "conditions", "medicationAdministrations", "medicationStatements"],
+    Topic.PROGRESSION: ["observations", "conditions"],
+    Topic.PROPHYLAXIS: MEDICATION_LISTS,
+    Topic.ALLERGIES: ["allergies", "conditions"],
+    Topic.LABS: ["observations"],
+}
+WHOLE, CUT_SHORT, FAILED = Reading(Level.COMPLETE, 3), Reading(Level.PARTIAL, 3), Reading(Level.UNAVAILABLE)
+ALL_READ = dict.fromkeys(KEYS, WHOLE)
+
+one_of_each = pytest.mark.parametrize(
+    ("topic", "key"), [pytest.param(t, k, id=f"{t.value}, {k}") for t, keys in ESSENTIAL.items() for k in keys]
+)
+each_topic = pytest.mark.parametrize("topic", list(Topic), ids=lambda topic: topic.value)
+
+
+def test_every_topic_says_what_it_needs() -> None:
+    assert {topic: list(need.essential) for topic, need in NEEDS.items()} == ESSENTIAL
+    assert set(NEEDS) == set(Topic)
+
+
+@each_topic
+def test_a_topic_is_complete_when_every_search_was_answered_in_full(topic: Topic) -> None:
+    assert coverage_of(ALL_READ).of(topic).level is Level.COMPLETE
+    assert coverage_of(ALL_READ).is_complete(topic)
+
+
+@each_topic
+def test_a_topic_needs_nothing_but_its_own_searches(topic: Topic) -> None:
+    own = dict.fromkeys(ESSENTIAL[topic], WHOLE)
+    assert coverage_of(own).of(topic).level is Level.COMPLETE
+
+
+@one_of_each
+@pytest.mark.parametrize("reading", [FAILED, CUT_SHORT, None], ids=["failed", "cut short", "not answered"])
+def test_a_topic_is_not_complete_when_one_search_was_not_answered_in_full(
+    topic: Topic, key: str, reading: Reading | None
+) -> None:
+    readings = {other: WHOLE for other in KEYS if other != key} | ({key: reading} if reading else {})
+    covered = coverage_of(readings).of(topic)
+    alone_and_unread = ESSENTIAL[topic] == [key] and reading is not CUT_SHORT
+    assert covered.level is (Level.UNAVAILABLE if alone_and_unread else Level.PARTIAL)
+    assert covered.unread == (key,)
+    assert not coverage_of(readings).is_complete(topic)
+
+
+@each_topic
+def test_a_topic_of_which_nothing_was_read_is_unavailable(topic: Topic) -> None:
+    assert coverage_of({}).of(topic).level is Level.UNAVAILABLE
+    assert coverage_of(dict.fromkeys(KEYS, FAILED)).of(topic).level is Level.UNAVAILABLE
+
+
+@each_topic
+def test_a_topic_of_which_everything_was_cut_short_is_partial(topic: Topic) -> None:
+    assert coverage_of(dict.fromkeys(KEYS, CUT_SHORT)).of(topic).level is Level.PARTIAL
+
+
+@each_topic
+def test_only_medication_lists_that_are_all_empty_prove_nothing(topic: Topic) -> None:
+    covered = coverage_of(dict.fromkeys(KEYS, Reading(Level.COMPLETE, 0))).of(topic)
+    of_medications = topic in {Topic.TREATMENT, Topic.PROPHYLAXIS}
+    assert covered.level is (Level.PARTIAL if of_medications else Level.COMPLETE)
+    assert covered.lists_are_empty is of_medications
+
+
+@pytest.mark.parametrize("key", MEDICATION_LISTS)
+def test_one_entry_in_one_medication_list_is_enough(key: str) -> None:
+    readings = dict.fromkeys(KEYS, Reading(Level.COMPLETE, 0)) | {key: Reading(Level.COMPLETE, 1)}
+    assert coverage_of(readings).is_complete(Topic.TREATMENT)
+    assert coverage_of(readings).is_complete(Topic.PROPHYLAXIS)
+
+
+def test_lists_that_were_not_all_read_are_not_called_empty() -> None:
+    readings = dict.fromkeys(KEYS, Reading(Level.COMPLETE, 0)) | {"medicationRequests": FAILED}
+    assert not coverage_of(readings).of(Topic.TREATMENT).lists_are_empty
+
+
+# --- Templates ---
+
+
+def test_the_keys_are_the_contract() -> None:
+    assert list(searches(load())) == KEYS
+
+
+def test_every_search_that_a_topic_needs_is_offered() -> None:
+    assert {key for need in NEEDS.values() for key in need.essential} == set(searches(load()))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_template_asks_for_its_own_type_about_the_patient_alone(key: str) -> None:
+    search = searches(load())[key]
+    assert re.match(r"\w+", search.query).group() == search.resource_type  # type: ignore[union-attr]  # or it fails
+    assert re.findall(r"\{\{.*?\}\}", search.query) == ["{{context.patientId}}"]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_template_names_each_parameter_once(key: str) -> None:
+    _, _, parameters = searches(load())[key].query.partition("?")
+    named = [parameter.partition("=")[0] for parameter in parameters.split("&")]
+    assert len(named) == len(set(named))
+
+
+def test_the_observations_asked_for_are_those_that_are_read() -> None:
+    codes = searches(load())["observations"].query.partition("code=")[2].split(",")
+    assert {"97509-4", "88040-1", "24467-3", "751-8", "2160-0", "33914-3"} <= set(codes)
+    assert len(codes) == len(set(codes))
+    assert all(re.fullmatch(r"\d+-\d", code) for code in codes)

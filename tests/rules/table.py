@@ -1,0 +1,68 @@
+"""How a case table is written: one row per clinical situation, and why it is answered as it is."""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from cards.finding import Hook
+from cds_service.assess import Assessment
+from tests.build import AS_OF, Resource, ask, cards_of, chart, hook_request, reported
+
+FLAGGED = "flagged"
+SATISFIED = "satisfied"
+CANNOT_TELL = "cannot_tell"
+NOT_APPLICABLE = "not_applicable"
+
+# Prophylaxis that is in force, so that R15 and R16 have nothing to say after CAR T cells
+PROTECTED = (
+    reported("acyclovir", "2020-01-05", status="active"),
+    reported("atovaquone", "2020-01-05", status="active"),
+)
+
+
+def row(why: str, *values: object) -> Any:
+    """Write one row; the reason names it in the report."""
+    return pytest.param(*values, id=why)
+
+
+def days_ago(days: int) -> str:
+    """Name the day that lies so many days before the day of the request."""
+    return (AS_OF - timedelta(days)).isoformat()
+
+
+def days_after(day: str, days: int) -> str:
+    """Name the day that lies so many days after another."""
+    return (date.fromisoformat(day) + timedelta(days)).isoformat()
+
+
+def view(history: Iterable[Resource], **raw: Any) -> Assessment:
+    """Open the chart."""
+    return ask(hook_request(Hook.PATIENT_VIEW, chart(*history, **raw)))
+
+
+def sign(history: Iterable[Resource], *orders: Resource, **raw: Any) -> Assessment:
+    """Sign draft orders."""
+    return ask(hook_request(Hook.ORDER_SIGN, chart(*history, **raw), orders))
+
+
+def select(history: Iterable[Resource], *orders: Resource, beside: Iterable[Resource] = (), **raw: Any) -> Assessment:
+    """Select draft orders, others lying beside them unselected."""
+    return ask(hook_request(Hook.ORDER_SELECT, chart(*history, **raw), [*beside, *orders], orders))
+
+
+def codes_of(assessment: Assessment) -> list[str]:
+    """Give the topic codes of the cards, in the order in which they are shown."""
+    return [card["source"]["topic"]["code"] for card in cards_of(assessment)]
+
+
+def drafts_in(card: dict[str, Any]) -> list[str]:
+    """Name what a card offers to draft: the drug, or the service."""
+    resources = [suggestion["actions"][0]["resource"] for suggestion in card.get("suggestions", ())]
+    return [(r.get("medicationCodeableConcept") or r["code"])["text"] for r in resources]
+
+
+def text_of(card: dict[str, Any]) -> str:
+    """Give everything that a card says."""
+    return f"{card['summary']}\n{card['detail']}"
