@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from cards.card import SUMMARY_LIMIT, Action, Card, Coding, Source, Suggestion
-from cards.compose import CardPlan, GapPlan, Plan
+from cards.compose import CardPlan, GapPlan, Plan, indicator_of
 from cards.evaluate import Result
 from cards.finding import Missing, Outcome, Proposal
 from cards.knowledge.loader import Knowledge
@@ -94,7 +94,7 @@ def _card(plan: CardPlan, history: TreatmentHistory, knowledge: Knowledge, addre
     source = knowledge.sources[text.sources[0]]
     return Card(
         uuid=addressee.new_uuid(),
-        summary=_clipped(spoken[0].say(text.cards[lead.conclusion.variant].summary)),
+        summary=_clipped(_summary(spoken, plan.indicator)),
         detail="\n".join(_detail(spoken, knowledge)),
         indicator=plan.indicator,  # type: ignore[arg-type]
         source=Source(
@@ -114,6 +114,12 @@ def _card(plan: CardPlan, history: TreatmentHistory, knowledge: Knowledge, addre
         ),
         extension=_spoken_for(plan.results) if several else None,
     )
+
+
+def _summary(spoken: Sequence[Spoken], indicator: str) -> str:
+    """Say the most urgent finding first, also where the rule that names the card found less."""
+    urgent = next(each for each in spoken if indicator_of(each.result) == indicator)
+    return urgent.say(urgent.result.active.text.cards[urgent.result.conclusion.variant].summary)
 
 
 def _spoken_for(results: Iterable[Result]) -> dict[str, Any]:

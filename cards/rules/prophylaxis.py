@@ -238,7 +238,10 @@ def _still_protects(care: SupportiveCare, history: TreatmentHistory, settings: A
         days = settings.recent_dose_days
     if days is None or care.last_dose is None:
         return Answer.NO
-    return care.last_dose.days_until(history.today).at_most(days)
+    protects = care.last_dose.days_until(history.today).at_most(days)
+    if protects is Answer.YES and care.certainty is Certainty.POSSIBLE:
+        return Answer.UNKNOWN
+    return protects
 
 
 def _with_antiviral(answer: Conclusion, history: TreatmentHistory, settings: AntiviralAfterCarT) -> Conclusion:

@@ -106,6 +106,7 @@ class SupportiveCare:
     in_force: Answer
     last_dose: ClinicalDate | None
     systemic: bool
+    certainty: Certainty
     source: SourceRef
 
     def covers(self, need: Cover) -> bool:
@@ -293,9 +294,9 @@ class TreatmentHistory:
         return any(allergy.allergen is allergen for allergy in self.allergies)
 
     def latest_lab(self, test: LabTest) -> LabResult | None:
-        """Give the most recent dated result of a test."""
-        dated = [lab for lab in self.labs if lab.test is test and lab.on is not None]
-        return max(dated, key=lambda lab: lab.on.latest if lab.on else date.min, default=None)
+        """Give the most recent dated result of a test; of several on one day the lowest, as the careful choice."""
+        dated = [(lab.on.latest, -lab.low, -lab.high, lab) for lab in self.labs if lab.test is test and lab.on]
+        return max(dated, key=lambda item: item[:3])[3] if dated else None
 
     def courses_against(self, antigen: Antigen) -> tuple[Course, ...]:
         """Give the courses of drugs against an antigen, CAR T cells apart."""

@@ -101,6 +101,7 @@ def _read_known(
                 _in_force(use, standing, certainty, context),
                 last,
                 _is_systemic(use, concept, context),
+                certainty,
                 source,
             )
         if not drug.antimyeloma:

@@ -204,6 +204,11 @@ def test_an_infusion_that_was_not_done_and_a_later_one_are_one_infusion() -> Non
     assert found.infused == span("2026-03-19")
 
 
+def test_infusions_without_date_come_in_an_order_of_their_own() -> None:
+    first, second = infusion(None, id="a"), infusion(None, "idecabtagene vicleucel", id="b")
+    assert read(first, second).infusions == read(second, first).infusions
+
+
 # --- Progression ---
 
 

@@ -487,6 +487,14 @@ def test_a_medication_that_was_entered_in_error_names_no_drug() -> None:
     assert len(history.unrecognised) == 1
 
 
+def test_a_medication_in_error_names_no_drug_by_the_address_of_its_entry_either() -> None:
+    address = "urn:uuid:7a2fd9a2-9a3f-4c37-8a3e-1d9f27d5a001"
+    sent = bundle([referring_to({"reference": address})])
+    wrong = {"resourceType": "Medication", "status": "entered-in-error", "code": drug("teclistamab")}
+    sent["entry"].append({"fullUrl": address, "resource": wrong})
+    assert not read_bundle(sent).courses
+
+
 def test_the_newest_version_of_a_medication_names_the_drug() -> None:
     old = MEDICATION | {"meta": {"versionId": "1"}, "code": drug("daratumumab")}
     new = MEDICATION | {"meta": {"versionId": "2"}}

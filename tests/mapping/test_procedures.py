@@ -167,6 +167,12 @@ def test_a_collection_for_a_product_is_not_its_infusion(code: Resource) -> None:
     assert not history.infusions
 
 
+def test_an_infusion_by_code_stays_one_although_its_text_names_the_collection() -> None:
+    history = read(coded_as(coded(CPT, "38228", "CAR T infusion, T-cell collection done in January")))
+    assert len(history.infusions) == 1
+    assert not history.collections
+
+
 def test_preparing_a_product_is_not_its_infusion() -> None:
     assert is_silent(read(coded_as(coded(CPT, "38227", "Receipt and preparation of Carvykti for CAR T infusion"))))
 

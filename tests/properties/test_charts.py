@@ -13,6 +13,7 @@ from fhir_mapping.catalog.loader import load
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.needs import coverage_of
 from tests.build import AS_OF, Resource, bundle, draft_drug, myeloma
+from tests.build import given as dosed
 from tests.mapping.reading import ZONE, drafts_of, read
 from tests.properties.charts import anything, damaged, nonsense, resources
 
@@ -32,6 +33,20 @@ def read_pile(sent: Any) -> TreatmentHistory | None:
 def test_the_order_of_the_resources_never_matters(data: st.DataObject, chart: list[Resource]) -> None:
     shuffled = data.draw(st.permutations(chart))
     assert read(*shuffled, drafts=DRAFTS) == read(*chart, drafts=DRAFTS)
+
+
+def crowded() -> st.SearchStrategy[Resource]:
+    """Draw records that hardly differ: few drugs, few days, and mostly no id to tell them apart."""
+    ids = st.sampled_from([None, None, None, "1", "2"])
+    on = st.sampled_from(["2026-03-05", "2026-03", None])
+    drugs = st.sampled_from(["acyclovir", "atovaquone", "teclistamab", "Carvykti", "Abecma", "novelmab", "study drug"])
+    status = st.sampled_from(["completed", "unknown"])
+    return st.builds(lambda name, day, state, id_: dosed(name, day, state, id=id_), drugs, on, status, ids)
+
+
+@given(st.data(), st.lists(crowded(), min_size=2, max_size=8))
+def test_the_order_of_records_that_hardly_differ_never_matters(data: st.DataObject, chart: list[Resource]) -> None:
+    assert read(*data.draw(st.permutations(chart))) == read(*chart)
 
 
 @given(CHARTS, st.data())

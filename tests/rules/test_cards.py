@@ -273,3 +273,13 @@ def test_selecting_and_signing_word_a_finding_alike() -> None:
     signed = card(sign([TECLISTAMAB], draft_collection()), "R01")
 
     assert text_of(selected) == text_of(signed)
+
+
+def test_a_card_that_absorbs_a_more_urgent_finding_says_that_first() -> None:
+    history = [given("teclistamab", "2026-07-01"), progression("2026-10-01"), *PROTECTED]
+
+    found = card(select(history, draft_drug("ciltacabtagene autoleucel")), "R05")
+
+    assert found["indicator"] == "warning"
+    assert found["summary"].startswith("Teclistamab last given 142 d before CAR T collection")
+    assert "92 days after the last dose of teclistamab" in found["detail"]

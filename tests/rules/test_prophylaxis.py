@@ -249,6 +249,7 @@ def test_past_the_year_orders_are_left_alone() -> None:
         row("stopped order with supply left", [ordered("acyclovir", "2026-06-01", "stopped", days_ago(-9))], FLAGGED),
         row("order on hold", [ordered("acyclovir", "2026-06-01", "on-hold")], FLAGGED),
         row("cancelled order", [ordered("acyclovir", "2026-06-01", "cancelled")], FLAGGED),
+        row("a dose today that may not have been given", [given("acyclovir", "2026-11-20", "unknown")], CANNOT_TELL),
         row("order of unknown status", [ordered("acyclovir", "2026-06-01", "unknown")], CANNOT_TELL),
         row("use stopped", [reported("acyclovir", "2026-06-01", status="stopped")], FLAGGED),
         row("use stopped yesterday", [reported("acyclovir", "2026-06-01", days_ago(1), status="stopped")], FLAGGED),
@@ -559,6 +560,13 @@ TMP_SMX = "sulfamethoxazole / trimethoprim"
         row(
             "ANC 400/µL in the laboratory's own unit",
             [lab(ANC, 400, "/uL", "2026-11-15")],
+            "atovaquone",
+            True,
+            "The latest ANC is below 0.5",
+        ),
+        row(
+            "two counts on one day: the lower one decides",
+            [anc(0.6, "2026-11-15T06:00:00-05:00"), anc(0.3, "2026-11-15T08:00:00-05:00")],
             "atovaquone",
             True,
             "The latest ANC is below 0.5",
