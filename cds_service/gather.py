@@ -37,8 +37,11 @@ class Gathered:
         if not are_about(pile.found, patient_id):
             self.foreign_keys.append(key)
             return _UNAVAILABLE
-        outcomes = [o for item in pile.found if isinstance(o := item.resource, wire.OperationOutcome)]
-        wanted = [item for item in pile.found if type(item.resource).__name__ == search.resource_type]
+        kinds = [type(item.resource).__name__ for item in pile.found]
+        wanted = kinds.count(search.resource_type)
+        outcomes: list[wire.OperationOutcome] = []
+        if wanted < len(kinds):
+            outcomes = [o for item in pile.found if isinstance(o := item.resource, wire.OperationOutcome)]
         failed = any(outcome.says_failed for outcome in outcomes)
         others = len(pile.found) - len(outcomes) + len(pile.other_types)
         if not wanted and (failed or others):
@@ -48,4 +51,4 @@ class Gathered:
         is_complete = pile.is_whole and not pile.unreadable and not failed
         if outcomes and not wanted and len(pile.found) == len(outcomes):
             is_complete = not pile.unreadable  # "no results", said as a warning
-        return Reading(Level.COMPLETE if is_complete else Level.PARTIAL, len(wanted))
+        return Reading(Level.COMPLETE if is_complete else Level.PARTIAL, wanted)

@@ -15,7 +15,6 @@ from fhir_mapping.readers.context import local_reference
 _OTHER_FHIR_VERSIONS = frozenset(
     {"MedicationOrder", "DiagnosticOrder", "ProcedureRequest", "ReferralRequest", "NutritionRequest"}
 )
-_WITHOUT_SUBJECT = (wire.Patient, wire.AllergyIntolerance)  # these name the patient in another element
 _LONGEST_ID = 1_024  # characters; FHIR allows 64, Epic's draft ids have about 190
 
 
@@ -176,21 +175,16 @@ def is_about(resource: wire.Resource, patient_id: str) -> bool:
     """Whether a resource is about this patient; one that names nobody came with the patient's own data."""
     if isinstance(resource, wire.Patient):
         return resource.id in {None, patient_id}
-    subject = resource.patient if isinstance(resource, wire.AllergyIntolerance) else resource.subject
-    if subject is None or subject.reference is None:
+    if resource.subject is None or resource.subject.reference is None:
         return True
-    return local_reference(subject.reference) in {f"Patient/{patient_id}", patient_id}
+    return local_reference(resource.subject.reference) in {f"Patient/{patient_id}", patient_id}
 
 
 def are_about(found: Iterable[wire.Found], patient_id: str) -> bool:
     """Whether no resource of a pile is about someone else; the usual reference is compared as it stands."""
     usual = f"Patient/{patient_id}"
     return all(
-        (
-            (subject := item.resource.subject) is not None
-            and subject.reference == usual
-            and not isinstance(item.resource, _WITHOUT_SUBJECT)
-        )
+        ((subject := item.resource.subject) is not None and subject.reference == usual)
         or is_about(item.resource, patient_id)
         for item in found
     )

@@ -79,7 +79,8 @@ def build_history(
         as_of,
         zone,
         medications=_by_address((*found, *drafts.medications)),
-        orders_not_given=_orders_not_given(resources),
+        orders_of_missed_doses=_orders_of_missed_doses(resources),
+        orders_not_taken=_orders_not_taken(resources),
         gaps=gaps,
     )
     facts: dict[type, list[Any]] = defaultdict(list)
@@ -127,7 +128,8 @@ class _BeingPlaced:
         if self.identifiers and any(i.value and (i.system, i.value) in self.identifiers for i in order.identifier):
             return True
         authored = parse(order.authored_on, context.zone) if self.drugs and order.authored_on else None
-        if authored is None or authored.earliest != context.as_of:
+        # Today, also where midnight in UTC makes it yesterday or today
+        if authored is None or not (authored.plus(1).earliest >= context.as_of and authored.latest == context.as_of):
             return False
         return not self.drugs.isdisjoint(_drugs_of(order, context))
 
@@ -182,20 +184,27 @@ def _by_address(found: Iterable[wire.Found]) -> dict[str, wire.Medication]:
     return addresses
 
 
-def _orders_not_given(resources: Iterable[wire.Resource]) -> frozenset[str]:
-    """Name the orders of which another record says that they were not carried out."""
-    references: set[str | None] = set()
-    for resource in resources:
-        if isinstance(resource, wire.MedicationAdministration):
-            if resource.request is not None and standing_of(resource) is Standing.NOT_GIVEN:
-                references.add(local_reference(resource.request.reference))
-        elif (
-            isinstance(resource, wire.MedicationStatement)
-            and resource.based_on
-            and standing_of(resource) is Standing.NOT_GIVEN
-        ):
-            references.update(local_reference(order.reference) for order in resource.based_on)
-    return frozenset(reference for reference in references if reference)
+def _orders_of_missed_doses(resources: Iterable[wire.Resource]) -> frozenset[str | None]:
+    """Name the orders of which an administration says that a dose was not given."""
+    return frozenset(
+        local_reference(resource.request.reference)
+        for resource in resources
+        if type(resource) is wire.MedicationAdministration and resource.request and _was_not_given(resource)
+    )
+
+
+def _orders_not_taken(resources: Iterable[wire.Resource]) -> frozenset[str | None]:
+    """Name the orders of which a statement says that the patient does not take the drug."""
+    return frozenset(
+        local_reference(order.reference)
+        for resource in resources
+        if type(resource) is wire.MedicationStatement and resource.based_on and _was_not_given(resource)
+        for order in resource.based_on
+    )
+
+
+def _was_not_given(use: wire.MedicationUse) -> bool:
+    return standing_of(use) is Standing.NOT_GIVEN
 
 
 def _person(patients: list[wire.Patient], context: Context) -> Person:

@@ -9,6 +9,7 @@ from fhir_mapping import wire
 from fhir_mapping.model.history import DataGap, GapCode
 
 _IN_ERROR = "entered-in-error"
+_VERIFIED = frozenset({wire.Condition, wire.AllergyIntolerance})
 _LONGEST_ID = 64  # characters that FHIR allows in a version id
 
 
@@ -18,6 +19,9 @@ def current(resources: Iterable[wire.Resource], gaps: list[DataGap]) -> list[wir
     Versions that cannot be put in order are all dropped when one of them was entered in error, and all kept
     otherwise; either way a gap says so. Resources that share a name, or have none, come in an order of their own.
     """
+    resources = list(resources)
+    if len({(type(resource), resource.id) for resource in resources if resource.id is not None}) == len(resources):
+        return _not_in_error(resources)
     first: dict[tuple[type, str], wire.Resource] = {}
     several: dict[tuple[type, str], list[wire.Resource]] = {}
     nameless: list[wire.Resource] = []
@@ -39,13 +43,18 @@ def current(resources: Iterable[wire.Resource], gaps: list[DataGap]) -> list[wir
                 continue
         kept += newest
     kept += first.values()
-    return [resource for resource in kept if not is_in_error(resource)]
+    return _not_in_error(kept)
+
+
+def _not_in_error(resources: Iterable[wire.Resource]) -> list[wire.Resource]:
+    # Only some types say it elsewhere than in their status
+    return [r for r in resources if r.status != _IN_ERROR and (type(r) not in _VERIFIED or not is_in_error(r))]
 
 
 def is_in_error(resource: wire.Resource) -> bool:
     """Whether a resource takes itself back, by its status or its verification status."""
-    if resource.status is not None:
-        return resource.status == _IN_ERROR
+    if resource.status == _IN_ERROR:
+        return True
     if isinstance(resource, wire.Condition | wire.AllergyIntolerance):
         verification = resource.verification_status
         return verification is not None and (
@@ -73,7 +82,8 @@ def _latest_by(rank: Callable[[wire.Resource], float | None], versions: list[wir
 
 
 def _version_number(resource: wire.Resource) -> int | None:
-    number = resource.meta.version_id if resource.meta else None
+    meta = wire.decode(resource.meta, wire.Meta)
+    number = meta.version_id if meta else None
     if number is None or len(number) > _LONGEST_ID or not number.isdecimal():
         return None
     return int(number)
@@ -81,7 +91,8 @@ def _version_number(resource: wire.Resource) -> int | None:
 
 def _last_updated(resource: wire.Resource) -> float | None:
     try:
-        moment = datetime.fromisoformat((resource.meta and resource.meta.last_updated) or "")
+        meta = wire.decode(resource.meta, wire.Meta)
+        moment = datetime.fromisoformat((meta and meta.last_updated) or "")
     except ValueError:
         return None
     return moment.timestamp() if moment.tzinfo is not None else None

@@ -6,7 +6,7 @@ elsewhere. A whole Bundle is decoded in one pass when it is sound; else entry by
 """
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -16,27 +16,32 @@ class _Slim(msgspec.Struct, rename="camel", gc=False, frozen=True):
     """Base of all structs: camelCase on the wire; none holds a cycle, so the collector need not look at them."""
 
 
+# Longer ones make the resource unreadable: names and dates are cached, and a chart must not fill the memory
+Name = Annotated[str, msgspec.Meta(max_length=2_000)]
+Day = Annotated[str, msgspec.Meta(max_length=100)]
+
+
 class Coding(_Slim, frozen=True):
-    system: str | None = None
-    code: str | None = None
-    display: str | None = None
+    system: Name | None = None
+    code: Name | None = None
+    display: Name | None = None
 
 
 class Concept(_Slim, frozen=True):
     """A CodeableConcept."""
 
     coding: tuple[Coding, ...] = ()
-    text: str | None = None
+    text: Name | None = None
 
 
 class Reference(_Slim, frozen=True):
     reference: str | None = None
-    display: str | None = None
+    display: Name | None = None
 
 
 class Period(_Slim, frozen=True):
-    start: str | None = None
-    end: str | None = None
+    start: Day | None = None
+    end: Day | None = None
 
 
 NO_CONCEPT = Concept()
@@ -65,7 +70,7 @@ class Repeat(_Slim, frozen=True):
 
 
 class Timing(_Slim, frozen=True):
-    event: tuple[str, ...] = ()
+    event: tuple[Day, ...] = ()
     repeat: Repeat | None = None
 
 
@@ -81,7 +86,7 @@ class DispenseRequest(_Slim, frozen=True):
 
 class _Resource(_Slim, frozen=True, tag_field="resourceType", tag=True):
     id: str | None = None
-    meta: Meta | None = None
+    meta: Raw | UnsetType = UNSET
     implicit_rules: str | None = None
     modifier_extension: Raw | UnsetType = UNSET
     subject: Reference | None = None
@@ -89,29 +94,30 @@ class _Resource(_Slim, frozen=True, tag_field="resourceType", tag=True):
 
 
 class Patient(_Resource, frozen=True):
-    birth_date: str | None = None
+    subject: Reference | None = msgspec.field(default=None, name="_none")  # it is about itself, whatever it says
+    birth_date: Day | None = None
     deceased_boolean: bool | None = None
-    deceased_date_time: str | None = None
+    deceased_date_time: Day | None = None
 
 
 class Condition(_Resource, frozen=True):
     code: Concept | None = None
     clinical_status: Concept | None = None
     verification_status: Concept | None = None
-    recorded_date: str | None = None
+    recorded_date: Day | None = None
 
 
 class AllergyIntolerance(_Resource, frozen=True):
     code: Concept | None = None
     clinical_status: Concept | None = None
     verification_status: Concept | None = None
-    patient: Reference | None = None
-    recorded_date: str | None = None
+    subject: Reference | None = msgspec.field(default=None, name="patient")
+    recorded_date: Day | None = None
 
 
 class Procedure(_Resource, frozen=True):
     code: Concept | None = None
-    performed_date_time: str | None = None
+    performed_date_time: Day | None = None
     performed_period: Period | None = None
 
 
@@ -130,15 +136,15 @@ class _DrugRecord(_Resource, frozen=True):
 
 
 class MedicationStatement(_DrugRecord, frozen=True):
-    effective_date_time: str | None = None
+    effective_date_time: Day | None = None
     effective_period: Period | None = None
-    date_asserted: str | None = None
+    date_asserted: Day | None = None
     based_on: tuple[Reference, ...] = ()
     dosage: Raw | UnsetType = UNSET
 
 
 class MedicationAdministration(_DrugRecord, frozen=True):
-    effective_date_time: str | None = None
+    effective_date_time: Day | None = None
     effective_period: Period | None = None
     request: Reference | None = None
     dosage: Raw | UnsetType = UNSET
@@ -148,7 +154,7 @@ class MedicationRequest(_DrugRecord, frozen=True):
     medication: Raw | UnsetType = UNSET  # R5 names the drug here; no R4 resource has it
     intent: str | None = None
     do_not_perform: bool = False
-    authored_on: str | None = None
+    authored_on: Day | None = None
     identifier: tuple[Identifier, ...] = ()
     dosage_instruction: Raw | UnsetType = UNSET
     dispense_request: Raw | UnsetType = UNSET
@@ -158,15 +164,15 @@ class ServiceRequest(_Resource, frozen=True):
     intent: str | None = None
     do_not_perform: bool = False
     code: Concept | None = None
-    occurrence_date_time: str | None = None
+    occurrence_date_time: Day | None = None
     occurrence_period: Period | None = None
 
 
 class Observation(_Resource, frozen=True):
     code: Concept | None = None
-    effective_date_time: str | None = None
+    effective_date_time: Day | None = None
     effective_period: Period | None = None
-    effective_instant: str | None = None
+    effective_instant: Day | None = None
     value_quantity: Raw | UnsetType = UNSET
     value_codeable_concept: Raw | UnsetType = UNSET
     value_string: Raw | UnsetType = UNSET

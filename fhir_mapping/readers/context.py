@@ -35,7 +35,8 @@ class Context:
     as_of: date
     zone: tzinfo
     medications: Mapping[str, wire.Medication] = field(default_factory=dict)
-    orders_not_given: frozenset[str] = frozenset()
+    orders_of_missed_doses: frozenset[str | None] = frozenset()
+    orders_not_taken: frozenset[str | None] = frozenset()
     gaps: list[DataGap] = field(default_factory=list)
 
     def day(self, text: str | None, resource_type: str) -> ClinicalDate | None:

@@ -1,6 +1,6 @@
 """MedicationStatement, MedicationAdministration and MedicationRequest: what was given, and what is in force."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from fhir_mapping import wire
 from fhir_mapping.catalog.loader import texts_of
@@ -46,38 +46,40 @@ _REQUEST = {
     "cancelled": Standing.NOT_GIVEN,
     "unknown": Standing.POSSIBLE,
 }
+_STANDINGS: Mapping[type, Mapping[str, Standing]] = {
+    wire.MedicationStatement: _STATEMENT,
+    wire.MedicationAdministration: _ADMINISTRATION,
+    wire.MedicationRequest: _REQUEST,
+}
 _PLANNED_INTENTS = {"proposal", "plan", "option"}
 
 
 def standing_of(use: wire.MedicationUse) -> Standing:
     """Translate the status; one that R4 does not know, or none, leaves the fact possible."""
-    if isinstance(use, wire.MedicationStatement):
-        return _STATEMENT.get(use.status or "", Standing.POSSIBLE)
-    if isinstance(use, wire.MedicationAdministration):
-        return _ADMINISTRATION.get(use.status or "", Standing.POSSIBLE)
-    if use.do_not_perform:
-        return Standing.NOT_GIVEN
-    if use.intent in _PLANNED_INTENTS:
-        return Standing.PLANNED
-    return _REQUEST.get(use.status or "", Standing.POSSIBLE)
+    if type(use) is wire.MedicationRequest:
+        if use.do_not_perform:
+            return Standing.NOT_GIVEN
+        if use.intent in _PLANNED_INTENTS:
+            return Standing.PLANNED
+    return _STANDINGS[type(use)].get(use.status or "", Standing.POSSIBLE)
 
 
-def read_medication(use: wire.MedicationUse, context: Context) -> Iterator[Fact]:
+def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]:
     """Turn one drug record into facts; a record of what was planned or not given yields none."""
     standing = standing_of(use)
     if standing is Standing.NOT_GIVEN or standing is Standing.PLANNED:
-        return
-    if isinstance(use, wire.MedicationRequest):
-        if use.id is not None and f"MedicationRequest/{use.id}" in context.orders_not_given:
-            return
-        if standing is Standing.ON_HOLD:
-            return  # an order that waits is neither a dose nor cover
-    concept = medication_of(use, context)
-    match = context.catalog.drug(concept or wire.NO_CONCEPT)
+        return ()
+    concept = medication_of(use, context) or wire.NO_CONCEPT
+    match = context.catalog.drug(concept)
+    if not match.drugs and not match.is_unrecognised_treatment:
+        return ()
+    if isinstance(use, wire.MedicationRequest) and (
+        standing is Standing.ON_HOLD or f"MedicationRequest/{use.id}" in context.orders_not_taken
+    ):
+        return ()  # an order that waits, or that the patient does not follow, is neither a dose nor cover
     if match.is_unrecognised_treatment:
-        yield UnrecognisedTreatment(match.text, match.may_be_cell_therapy, source_of(use))
-    if match.drugs:
-        yield from _read_known(use, match.drugs, concept or wire.NO_CONCEPT, standing, context)
+        return (UnrecognisedTreatment(match.text, match.may_be_cell_therapy, source_of(use)),)
+    return tuple(_read_known(use, match.drugs, concept, standing, context))
 
 
 def _read_known(
@@ -91,8 +93,10 @@ def _read_known(
     certainty = context.certainty(use, standing)
     tier = _tier(use, first)
     source = source_of(use, _date_of_record(use, last or first, context))
+    # A missed dose takes back that the order was given; the order itself goes on, and with it the cover
+    was_missed = tier is Tier.PRESUMPTIVE and f"MedicationRequest/{use.id}" in context.orders_of_missed_doses
     for drug in drugs:
-        if drug.drug_class is DrugClass.CAR_T:
+        if drug.drug_class is DrugClass.CAR_T and not was_missed:
             yield from _read_car_t(use, drug, standing, certainty, tier, first, context)
             continue
         if drug.covers:
@@ -104,7 +108,7 @@ def _read_known(
                 certainty,
                 source,
             )
-        if not drug.antimyeloma:
+        if not drug.antimyeloma or was_missed:
             continue
         reason = end_reason(use, context, ended=standing is Standing.ENDED)
         yield Exposure(

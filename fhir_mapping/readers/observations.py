@@ -66,8 +66,10 @@ def _read_lab(observation: wire.Observation, test: LabTest, context: Context) ->
         context.gaps.append(DataGap(GapCode.UNIT, "Observation"))
         return None
     on = _observed(observation, context)
-    low = 0.0 if (quantity.comparator or "").startswith("<") else value
-    high = math.inf if (quantity.comparator or "").startswith(">") else value
+    low = high = value
+    if quantity.comparator is not None:
+        low = 0.0 if quantity.comparator.startswith("<") else value
+        high = math.inf if quantity.comparator.startswith(">") else value
     return LabResult(test, low, high, on, source_of(observation, on))
 
 

@@ -55,8 +55,9 @@ def match_procedure(code: wire.Concept, catalog: Catalog) -> ProcedureMatch | No
     the code bills a drug without naming it. "Collection for CAR T infusion" is a collection, unless a code differs.
     """
     concepts = catalog.concepts("procedure", code)
-    texts = [words(text) for text in texts_of(code)]
     pages = catalog.recognition["procedure_text"]
+    mentions = [words(mention) for mention in pages["mentions"]]
+    texts = [t for t in map(words, texts_of(code)) if not any(has_phrase(t, mention) for mention in mentions)]
 
     def says(page: str) -> bool:
         return any(has_phrase(text, words(phrase)) for text in texts for phrase in pages[page])

@@ -1,6 +1,5 @@
 """Prints the budgets P2, P3 and P6 and the whole request against its floor: `make bench`."""
 
-import gc
 import statistics
 import sys
 import time
@@ -11,6 +10,7 @@ import orjson
 
 from cards.finding import Hook
 from cds_service.assess import assess
+from cds_service.server import freeze_collector
 from tests.bench import serving
 from tests.bench.charts import busy_request
 from tests.build import AS_OF, assessor
@@ -53,8 +53,7 @@ def main() -> int:
         "CPU time, this machine, this run; only the ratios are meant to last. Floor A = orjson.loads of the body."
     )
     small, large = busy_request(200), busy_request(2_000)
-    gc.collect()
-    gc.freeze()  # as the service does once it is loaded
+    freeze_collector()  # as the service does once it is loaded
     met = []
     ratio, ours_small, floor = _ratio(_answer(small), lambda: orjson.loads(small), 200)
     size = f"{len(small) / 1_000:.0f} kB, {ours_small:.2f} ms against {floor:.2f} ms"
