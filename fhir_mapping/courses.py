@@ -142,10 +142,17 @@ def _merge(known: CarTInfusion, record: CarTInfusion) -> CarTInfusion:
 
 
 def progressions(records: Iterable[Progression], same_days: int) -> tuple[Progression, ...]:
-    """Join records of one worsening; the first exact record of a group dates it."""
+    """Join records of one worsening; the first exact record of a group dates it.
+
+    A record that only says "some day between" is explained by an exact one inside.
+    """
+    records = list(records)
     undated = [r for r in records if r.on is None]
+    exact = [r.on.earliest for r in records if r.on and r.on.is_exact and r.certainty is Certainty.STATED]
     joined: list[Progression] = []
     for record in sorted((r for r in records if r.on is not None), key=_progression_order):
+        if record.on and not record.on.is_exact and any(record.on.earliest <= d <= record.on.latest for d in exact):
+            continue
         if not any(_is_same_progression(record, known, same_days) for known in joined):
             joined.append(record)
     return tuple(sorted(joined, key=_progression_order)) + tuple(sorted(undated, key=lambda r: r.source.reference))

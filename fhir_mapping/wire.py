@@ -65,8 +65,15 @@ class Identifier(_Slim, frozen=True):
     value: str | None = None
 
 
+class Duration(_Slim, frozen=True):
+    value: float | None = None
+    code: Name | None = None
+    unit: Name | None = None
+
+
 class Repeat(_Slim, frozen=True):
     bounds_period: Period | None = None
+    bounds_duration: Duration | None = None
 
 
 class Timing(_Slim, frozen=True):
@@ -123,6 +130,7 @@ class Procedure(_Resource, frozen=True):
 
 class Medication(_Resource, frozen=True):
     code: Concept | None = None
+    form: Concept | None = None
 
 
 class _DrugRecord(_Resource, frozen=True):

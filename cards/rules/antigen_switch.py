@@ -209,8 +209,14 @@ def _progressed(
             ordered=order.drug.name if order.drug else "CAR T cells",
             last_given=last,
             progressed=on,
-            days_after=days,
+            days_after=Days(max(days.fewest, 0), max(days.most, 0)),
         ),
         evidence=evidence,
-        proposals=() if history.has_failed(Antigen.GPRC5D) else (Proposal("gprc5d-bispecific"),),
+        proposals=() if _is_no_option(Antigen.GPRC5D, history) else (Proposal("gprc5d-bispecific"),),
     )
+
+
+def _is_no_option(antigen: Antigen, history: TreatmentHistory) -> bool:
+    """Whether a drug against this antigen has failed, or is being ordered already."""
+    ordered = any(order.drug is not None and antigen in order.drug.antigens for order in history.orders)
+    return ordered or history.has_failed(antigen)

@@ -19,6 +19,7 @@ from fhir_mapping.model.dates import Answer, ClinicalDate, Days, latest_of
 from fhir_mapping.model.history import (
     Allergen,
     CarTInfusion,
+    LabResult,
     LabTest,
     OrderKind,
     SourceRef,
@@ -93,7 +94,15 @@ def antiviral_after_car_t(history: TreatmentHistory, hook: Hook, settings: Antiv
     facts=DaysAfterCarT,
     variants=_VARIANTS | {"not_yet_due"},
     missing=_MISSING,
-    notes={"allergies_unread", "sulfonamide_allergy", "neutropenia", "anc_unread", "potassium_unread"},
+    notes={
+        "allergies_unread",
+        "sulfonamide_allergy",
+        "trimethoprim_allergy",
+        "both_barred",
+        "neutropenia",
+        "anc_unread",
+        "potassium_unread",
+    },
 )
 def pneumocystis_after_car_t(history: TreatmentHistory, hook: Hook, settings: PneumocystisAfterCarT) -> Conclusion:
     """No protection against Pneumocystis pneumonia in the year after CAR T cells."""
@@ -250,43 +259,49 @@ def _with_antiviral(answer: Conclusion, history: TreatmentHistory, settings: Ant
         return replace(answer, notes=("allergies_unread",))
     if history.is_allergic_to(Allergen.ACYCLOVIR):
         return replace(answer, notes=("acyclovir_allergy",))
-    egfr = history.latest_lab(LabTest.EGFR)
-    is_recent = (
-        egfr is not None
-        and egfr.on is not None
-        and egfr.on.days_until(history.today).at_most(settings.egfr_lookback_days) is Answer.YES
-        and history.coverage.is_complete(Topic.LABS)
-    )
-    notes: tuple[str, ...] = ()
-    is_enough = is_recent and egfr is not None and egfr.at_least(settings.egfr_minimum_for_dose) is Answer.YES
-    if not is_recent:
-        notes = ("renal_function_unread",)
-    elif not is_enough:
-        notes = ("renal_function_low",)
-    return _proposing(
-        answer, "antiviral", settings, history.as_of, notes=notes, recommended=is_recent, with_dose=is_enough
-    )
+    egfr = _recent(history, LabTest.EGFR, settings.egfr_lookback_days)
+    if egfr is None or _is_outdated(egfr, history):
+        return _proposing(answer, "antiviral", settings, history.as_of, notes=("renal_function_unread",))
+    is_enough = egfr.at_least(settings.egfr_minimum_for_dose) is Answer.YES
+    notes = () if is_enough else ("renal_function_low",)
+    return _proposing(answer, "antiviral", settings, history.as_of, notes=notes, recommended=True, with_dose=is_enough)
 
 
 def _with_pjp_agent(answer: Conclusion, history: TreatmentHistory, settings: PneumocystisAfterCarT) -> Conclusion:
     """Offer sulfamethoxazole-trimethoprim, or atovaquone where allergy or neutropenia speaks against it."""
     if not history.coverage.is_complete(Topic.ALLERGIES):
         return replace(answer, notes=("allergies_unread",))
+    anc = _recent(history, LabTest.ANC, settings.anc_lookback_days)
     if history.is_allergic_to(Allergen.SULFONAMIDE):
-        return _proposing(
-            answer, "pjp-alternative", settings, history.as_of, notes=("sulfonamide_allergy",), recommended=True
-        )
-    anc = history.latest_lab(LabTest.ANC)
-    if (
-        anc is None
-        or anc.on is None
-        or anc.on.days_until(history.today).at_most(settings.anc_lookback_days) is not Answer.YES
-        or not history.coverage.is_complete(Topic.LABS)
-    ):
-        return _proposing(answer, "pjp-first-choice", settings, history.as_of, notes=("anc_unread", "potassium_unread"))
-    if anc.at_least(settings.anc_minimum) is not Answer.YES:
-        return _proposing(answer, "pjp-alternative", settings, history.as_of, notes=("neutropenia",), recommended=True)
-    return _proposing(answer, "pjp-first-choice", settings, history.as_of, notes=("potassium_unread",))
+        barred: tuple[str, ...] = ("sulfonamide_allergy",)
+    elif history.is_allergic_to(Allergen.TRIMETHOPRIM):
+        barred = ("trimethoprim_allergy",)
+    elif anc is not None and anc.at_least(settings.anc_minimum) is not Answer.YES:
+        barred = ("neutropenia",)
+    else:
+        barred = ()
+    if barred and history.is_allergic_to(Allergen.ATOVAQUONE):
+        return replace(answer, notes=("both_barred",))
+    if barred:
+        return _proposing(answer, "pjp-alternative", settings, history.as_of, notes=barred, recommended=True)
+    notes = ("potassium_unread",) if anc is not None else ("anc_unread", "potassium_unread")
+    return _proposing(answer, "pjp-first-choice", settings, history.as_of, notes=notes)
+
+
+def _recent(history: TreatmentHistory, test: LabTest, lookback_days: int) -> LabResult | None:
+    """Give the latest result of a test, where results were read completely, it can be read, and it is recent."""
+    result = history.latest_lab(test)
+    if result is None or result.on is None or not result.is_readable or not history.coverage.is_complete(Topic.LABS):
+        return None
+    return result if result.on.days_until(history.today).at_most(lookback_days) is Answer.YES else None
+
+
+def _is_outdated(egfr: LabResult, history: TreatmentHistory) -> bool:
+    """Whether a creatinine was measured since: the eGFR may no longer hold."""
+    creatinine = history.latest_lab(LabTest.CREATININE)
+    if creatinine is None or creatinine.on is None or egfr.on is None:
+        return False
+    return creatinine.on.is_after(egfr.on) is not Answer.NO
 
 
 def _proposing(

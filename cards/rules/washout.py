@@ -44,7 +44,7 @@ class _Index:
     settings=MinimumWashout,
     facts=Washout,
     variants={"recent", "ongoing", "collected"},
-    missing={"last_dose", "date_precision", "given"},
+    missing={"last_dose", "date_precision", "given", "collection_date"},
 )
 def bcma_bispecific_before_car_t(
     history: TreatmentHistory, order: ProposedOrder, settings: MinimumWashout
@@ -53,10 +53,13 @@ def bcma_bispecific_before_car_t(
     if not (order.is_car_t_step and order.may_target(Antigen.BCMA)):
         return not_applicable()
     index = _index(history, order, settings)
+    undated = not index.collected and not _is_collection(order) and _was_collected_undated(history)
     courses = [
         course for course in history.courses_against(Antigen.BCMA) if course.drug.drug_class is DrugClass.BISPECIFIC
     ]
     absent = {Topic.TREATMENT}
+    if courses and undated:
+        return cannot_tell(Missing("collection_date"), evidence=courses[-1].sources[:1])
     return worst([satisfied(absent=absent), *(_after(course, index, history, settings) for course in courses)])
 
 
@@ -107,7 +110,7 @@ def _index(history: TreatmentHistory, order: ProposedOrder, settings: MinimumWas
 
     An order of a new collection is not answered by an old one.
     """
-    done = None if _is_collection(order) else _collected(history, settings)
+    done = None if _is_collection(order) else _collected(history, order, settings)
     if done is not None:
         return _Index(done, "T-cell collection done", collected=True)
     for planned, name in (
@@ -123,13 +126,22 @@ def _is_collection(order: ProposedOrder) -> bool:
     return order.kind is OrderKind.T_CELL_COLLECTION
 
 
-def _collected(history: TreatmentHistory, settings: MinimumWashout) -> ClinicalDate | None:
-    """Give the day of the latest collection that is neither used up by an infusion nor taken as abandoned."""
+def _collected(history: TreatmentHistory, order: ProposedOrder, settings: MinimumWashout) -> ClinicalDate | None:
+    """Give the day of the latest collection that is neither used up by an infusion nor taken as abandoned.
+
+    Lymphodepletion and infusion need cells that are there, so for them an old collection still counts.
+    """
+    needs_cells = order.kind in {OrderKind.LYMPHODEPLETION, OrderKind.CAR_T_INFUSION}
     waiting = [
-        collection.collected
+        day
         for collection in history.collections
-        if collection.collected is not None
-        and collection.collected.days_until(history.today).at_most(settings.collection_counts_days) is Answer.YES
-        and not any(i.infused and i.infused.is_after(collection.collected) is Answer.YES for i in history.infusions)
+        if (day := collection.collected) is not None
+        and (needs_cells or day.days_until(history.today).at_most(settings.collection_counts_days) is Answer.YES)
+        and not any(i.infused and i.infused.is_after(day) is Answer.YES for i in history.infusions)
     ]
     return max(waiting, key=lambda day: (day.latest, day.earliest), default=None)
+
+
+def _was_collected_undated(history: TreatmentHistory) -> bool:
+    """Whether T cells were collected on a day that nobody wrote down, and no infusion tells what became of them."""
+    return not history.infusions and any(collection.collected is None for collection in history.collections)

@@ -2,26 +2,34 @@
 
 import csv
 import io
-import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
-from fhir_mapping.catalog.texts import has_phrase, possible_codes, read_text, system_name, words
+from fhir_mapping.catalog.phrases import (
+    DiagnosisWords,
+    Phrases,
+    Said,
+    Words,
+    name_part,
+    read_diagnosis,
+    read_signs,
+    read_words,
+)
+from fhir_mapping.catalog.texts import possible_codes, read_text, system_name, words
 from fhir_mapping.model.vocabulary import Antigen, ChartText, Cover, Drug, DrugClass
 from fhir_mapping.wire import Concept
 
-_AS_WRITTEN = re.compile(r"[0-9A-Za-z]+")
 _LONGEST_TEXT_READ = 1_000  # characters; a drug or diagnosis is named before that
 _CACHED_CONCEPTS = 4_096
 _KNOWN_OTHER = ""  # stands for every drug that only looks like one of ours
+_OTHER_TREATMENT = "-"  # and this for those that redirect T cells, or are cells, in another disease
 
 _NO_TEXT = ChartText()
 
-Words = tuple[str, ...]
 Codes = Mapping[tuple[str, str], frozenset[str]]
 
 
@@ -30,35 +38,15 @@ class CatalogError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Phrases:
-    """Words by which an entry is recognised; one of the negating words before the phrase takes it back."""
-
-    phrases: tuple[Words, ...]
-    endings: tuple[str, ...] = ()
-    exact: tuple[str, ...] = ()
-    negations: frozenset[str] = frozenset()
-
-    def found_in(self, text: str) -> bool:
-        """Whether a text carries one of the signs, not negated."""
-        plain = words(text)
-        for phrase in self.phrases:
-            if has_phrase(plain, phrase) and not self._is_negated(plain, phrase):
-                return True
-        if any(word.endswith(self.endings) for word in plain):
-            return True
-        return bool(self.exact) and not frozenset(self.exact).isdisjoint(_AS_WRITTEN.findall(text))
-
-    def _is_negated(self, plain: Words, phrase: Words) -> bool:
-        start = next(i for i in range(len(plain)) if plain[i : i + len(phrase)] == phrase)
-        return bool(self.negations.intersection(plain[:start]))
-
-
-@dataclass(frozen=True, slots=True)
 class DrugMatch:
-    """What a medication entry turned out to be: known drugs, treatment we do not know, or some other drug."""
+    """What a medication entry turned out to be: known drugs, treatment we do not know, or some other drug.
+
+    `is_known_other` is true where only a drug is named that the catalogue lists as being none of ours.
+    """
 
     drugs: tuple[Drug, ...] = ()
     is_unrecognised_treatment: bool = False
+    is_known_other: bool = False
     may_be_cell_therapy: bool = False
     text: ChartText = _NO_TEXT
 
@@ -73,6 +61,7 @@ class Catalog:
     drug_word_sets: tuple[tuple[frozenset[str], str], ...]
     concept_codes: Mapping[str, Codes]  # group -> codes
     signs: Mapping[str, Phrases]
+    myeloma: DiagnosisWords
     recognition: Mapping[str, Any]
     labs: Mapping[str, Mapping[str, Any]]
     definitions: Mapping[str, Mapping[str, Any]]
@@ -90,9 +79,10 @@ class Catalog:
         return _concepts(self, group, concept)
 
     def condition(self, concept: Concept | None) -> frozenset[str]:
-        """Give the concepts of a problem by its codes; where no code is known, by words for myeloma.
+        """Give the concepts of a problem by its codes; where no code is known, by its words.
 
-        "comfort-care" is added to whatever the words of hospice or comfort care stand in.
+        "possible-multiple-myeloma" and "named-cell-therapy" come from words alone; "comfort-care" is added to
+        whatever the words of hospice or comfort care stand in.
         """
         return frozenset() if concept is None else _condition(self, concept)
 
@@ -133,32 +123,66 @@ def _concepts(catalog: Catalog, group: str, concept: Concept) -> frozenset[str]:
 def _condition(catalog: Catalog, concept: Concept) -> frozenset[str]:
     found = _concepts(catalog, "condition", concept)
     texts = texts_of(concept)
-    never = [words(phrase) for phrase in catalog.recognition["myeloma"]["never_with"]]
-    if not found and any(
-        catalog.signs["myeloma"].found_in(text) and not any(has_phrase(words(text), phrase) for phrase in never)
-        for text in texts
-    ):
-        found |= {"multiple-myeloma"}
-    if any(catalog.signs["comfort_care"].found_in(text) for text in texts):
+    if not found:
+        found = frozenset().union(*(_condition_in_words(catalog, text) for text in texts))
+    if _names(catalog, "comfort_care", texts):
         found |= {"comfort-care"}
     return found
+
+
+def _condition_in_words(catalog: Catalog, text: str) -> Iterator[str]:
+    """Read a problem that has no known code."""
+    myeloma = catalog.myeloma.said_in(text)
+    if myeloma is Said.STATED:
+        is_relapse = catalog.signs["myeloma_relapse"].said_in(text) is Said.STATED
+        yield "multiple-myeloma-relapse" if is_relapse else "multiple-myeloma"
+    elif myeloma is Said.UNCLEAR:
+        yield "possible-multiple-myeloma"
+    if _speaks_of_cells_given(catalog, text):
+        yield "named-cell-therapy"
+    allergy = tuple(catalog.recognition["allergy_words"]["word_beginnings"])
+    if any(word.startswith(allergy) for word in words(text)) and catalog.signs["sulfonamide_allergy"].found_in(text):
+        yield "sulfonamide-allergy"
+
+
+def _speaks_of_cells_given(catalog: Catalog, text: str) -> bool:
+    """Whether a clause names cell therapy or a product, and not only a visit about it."""
+    mention = tuple(catalog.recognition["cell_therapy_mention"]["word_beginnings"])
+    return any(
+        not any(word.startswith(mention) for word in clause.split())
+        and (
+            catalog.signs["cell_therapy"].found_in(clause)
+            or any(_is_cells(catalog, name) for name in _drugs_named(catalog, tuple(clause.split())))
+        )
+        for clause in read_words(text).in_clauses()
+    )
+
+
+def _is_cells(catalog: Catalog, name: str) -> bool:
+    return name in catalog.drugs and catalog.drugs[name].drug_class is DrugClass.CAR_T
 
 
 @lru_cache(maxsize=_CACHED_CONCEPTS)
 def _drug(catalog: Catalog, concept: Concept) -> DrugMatch:
     codings, texts = codings_of(concept), texts_of(concept)
+    label = ChartText(texts[0] if texts else "")
+    texts = [name_part(text, catalog.recognition["drug_comment"]) for text in texts]
     found = {name for pair in codings for name in catalog.drug_codes.get(pair, ())}
     for text in texts:
         found |= _drugs_named(catalog, words(text))
-    is_known_other = _KNOWN_OTHER in found
-    found.discard(_KNOWN_OTHER)
-    if found:
-        return DrugMatch(tuple(catalog.drugs[name] for name in sorted(found)))
-    label = ChartText(texts[0] if texts else "")
-    if is_known_other or not _may_be_treatment(catalog, codings, texts):
+    known = found & catalog.drugs.keys()
+    if known:
+        return DrugMatch(tuple(catalog.drugs[name] for name in sorted(known)))
+    if _OTHER_TREATMENT in found or (_KNOWN_OTHER in found and not _names(catalog, "sure_treatment", texts)):
+        return DrugMatch(is_known_other=True, text=label)
+    if not found and not _may_be_treatment(catalog, codings, texts):
         return DrugMatch(text=label)
-    cell = any(catalog.signs["cell_therapy"].found_in(text) for text in texts)
+    cell = _names(catalog, "cell_therapy", texts)
     return DrugMatch(is_unrecognised_treatment=True, may_be_cell_therapy=cell, text=label)
+
+
+def _names(catalog: Catalog, sign: str, texts: list[str]) -> bool:
+    return any(catalog.signs[sign].found_in(text) for text in texts)
 
 
 def _drugs_named(catalog: Catalog, text: Words) -> set[str]:
@@ -194,7 +218,7 @@ def _may_be_treatment(catalog: Catalog, codings: list[tuple[str, str]], texts: l
     """Tell unrecognised treatment from some other drug; what cannot be told apart is unrecognised."""
     if _has_treatment_code(catalog, codings):
         return True
-    if any(catalog.signs["cancer_treatment"].found_in(text) for text in texts):
+    if _names(catalog, "cancer_treatment", texts):
         return True
     if texts:
         return False
@@ -216,8 +240,12 @@ def load() -> Catalog:
     drugs_toml = tomllib.loads(read_text("drugs.toml"))
     recognition = tomllib.loads(read_text("recognition.toml"))
     drugs = {drug.id: drug for entry in drugs_toml["drug"] if (drug := _read_drug(entry, faults)) is not None}
-    others = {"id": _KNOWN_OTHER, "synonyms": drugs_toml["known_other"]["names"]}
-    names, word_sets = _read_names([*drugs_toml["drug"], others], faults)
+    others = drugs_toml["known_other"]
+    known_others = (
+        {"id": _KNOWN_OTHER, "synonyms": others["names"]},
+        {"id": _OTHER_TREATMENT, "synonyms": others["treatments"]},
+    )
+    names, word_sets = _read_names([*drugs_toml["drug"], *known_others], faults)
     grouped: dict[str, dict[tuple[str, str], set[str]]] = defaultdict(lambda: defaultdict(set))
     for row in csv.DictReader(io.StringIO(read_text("codes.csv"))):
         grouped[row["group"]][row["system"], row["code"]].add(row["concept"])
@@ -237,7 +265,8 @@ def load() -> Catalog:
         drug_names=names,
         drug_word_sets=word_sets,
         concept_codes={group: _frozen(codes) for group, codes in grouped.items()},
-        signs=_read_signs(recognition),
+        signs=read_signs(recognition),
+        myeloma=read_diagnosis(recognition["myeloma"]),
         recognition=recognition,
         labs=tomllib.loads(read_text("labs.toml")),
         definitions=tomllib.loads(read_text("definitions.toml")),
@@ -270,7 +299,7 @@ def _read_names(
     owners: dict[Words, str] = {}
     word_sets: list[tuple[frozenset[str], str]] = []
     for entry in entries:
-        for name in filter(None, (entry["id"], entry.get("name"), *entry.get("synonyms", ()))):
+        for name in filter(words, (entry["id"], entry.get("name", ""), *entry.get("synonyms", ()))):
             if " + " in name:
                 word_sets.append((frozenset(words(name)), entry["id"]))
                 continue
@@ -284,14 +313,3 @@ def _read_names(
     for found in by_first.values():
         found.sort(key=lambda item: -len(item[0]))
     return {first: tuple(found) for first, found in by_first.items()}, tuple(word_sets)
-
-
-def _read_signs(recognition: Mapping[str, Any]) -> Mapping[str, Phrases]:
-    negations = frozenset(recognition["negation"]["words"])
-    signs = {}
-    for name, table in recognition.items():
-        phrases = tuple(words(phrase) for key in ("phrases", "words") for phrase in table.get(key, ()))
-        endings = tuple(ending.removeprefix("-") for ending in table.get("word_endings", ()))
-        if phrases or endings:
-            signs[name] = Phrases(phrases, endings, tuple(table.get("exact_words", ())), negations)
-    return signs

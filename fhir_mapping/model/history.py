@@ -1,11 +1,12 @@
 """The treatment history: what a patient was given, as far as the chart says, each fact with its source."""
 
+import math
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
 from fhir_mapping.model.coverage import Coverage
-from fhir_mapping.model.dates import Answer, ClinicalDate
+from fhir_mapping.model.dates import Answer, ClinicalDate, latest_of
 from fhir_mapping.model.vocabulary import Antigen, Certainty, ChartText, Cover, Drug, DrugClass, Tier
 
 
@@ -125,13 +126,21 @@ class LabTest(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LabResult:
-    """One final result in our own unit, between two bounds that are equal unless the laboratory wrote < or >."""
+    """One final result in our own unit, between two bounds that are equal unless the laboratory wrote < or >.
+
+    A result whose value could not be read lies between zero and infinity: it is there, and answers nothing.
+    """
 
     test: LabTest
     low: float
     high: float
     on: ClinicalDate | None
     source: SourceRef
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether anything is known of the value."""
+        return self.low > 0 or self.high < math.inf
 
     def at_most(self, limit: float) -> Answer:
         """Whether the value is `limit` or less."""
@@ -156,6 +165,8 @@ class Allergen(StrEnum):
     """A substance whose allergy changes a draft order."""
 
     SULFONAMIDE = "sulfonamide"
+    TRIMETHOPRIM = "trimethoprim"
+    ATOVAQUONE = "atovaquone"
     ACYCLOVIR = "acyclovir"
 
 
@@ -294,9 +305,15 @@ class TreatmentHistory:
         return any(allergy.allergen is allergen for allergy in self.allergies)
 
     def latest_lab(self, test: LabTest) -> LabResult | None:
-        """Give the most recent dated result of a test; of several on one day the lowest, as the careful choice."""
-        dated = [(lab.on.latest, -lab.low, -lab.high, lab) for lab in self.labs if lab.test is test and lab.on]
-        return max(dated, key=lambda item: item[:3])[3] if dated else None
+        """Give the most recent dated result of a test.
+
+        Of several that may be the latest, one that could not be read hides the others, and else the lowest counts:
+        the careful choice for every test that is read so far.
+        """
+        dated = [lab for lab in self.labs if lab.test is test and lab.on is not None]
+        last = latest_of([lab.on for lab in dated if lab.on])
+        latest = [lab for lab in dated if lab.on and last and lab.on.latest >= last.earliest]
+        return min(latest, key=lambda lab: (lab.is_readable, lab.high, lab.low), default=None)
 
     def courses_against(self, antigen: Antigen) -> tuple[Course, ...]:
         """Give the courses of drugs against an antigen, CAR T cells apart."""

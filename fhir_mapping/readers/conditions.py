@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fhir_mapping import wire
-from fhir_mapping.catalog.loader import Catalog, Phrases, texts_of
+from fhir_mapping.catalog.loader import Catalog, texts_of
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.history import (
     Allergen,
@@ -22,7 +23,16 @@ _WRONG = {"refuted", "entered-in-error"}
 _UNPROVEN = {"unconfirmed", "provisional", "differential"}
 _RELAPSING = {"relapse", "recurrence"}
 _OVER = {"inactive", "resolved"}
-_MYELOMA = frozenset({"multiple-myeloma", "multiple-myeloma-remission", "multiple-myeloma-relapse"})
+_POSSIBLE_MYELOMA = "possible-multiple-myeloma"
+_MYELOMA = frozenset({"multiple-myeloma", "multiple-myeloma-remission", "multiple-myeloma-relapse", _POSSIBLE_MYELOMA})
+_CELL_THERAPY = frozenset({"history-cellular-therapy-other", "named-cell-therapy"})
+_CACHED_ALLERGIES = 4_096
+_BARRED = {
+    Allergen.SULFONAMIDE: {"sulfamethoxazole-trimethoprim"},
+    Allergen.TRIMETHOPRIM: set[str](),
+    Allergen.ATOVAQUONE: {"atovaquone"},
+    Allergen.ACYCLOVIR: {"acyclovir", "valacyclovir"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +68,13 @@ def read_condition(condition: wire.Condition, context: Context) -> Iterator[Fact
     source = source_of(condition, recorded)
     unproven = bool(verification & _UNPROVEN)
     if concepts & _MYELOMA:
-        yield MyelomaEntry(not unproven, source)
-        yield from _relapse(condition, concepts, recorded, context, unproven=unproven)
+        is_unsure = unproven or not concepts & (_MYELOMA - {_POSSIBLE_MYELOMA})
+        yield MyelomaEntry(not is_unsure, source)
+        yield from _relapse(condition, concepts, recorded, context, unproven=is_unsure)
     if "history-car-t" in concepts:
         certainty = Certainty.POSSIBLE if unproven else context.certainty(condition)
         yield CarTInfusion(None, None, Tier.UNDATED, certainty, (source,))
-    if "history-cellular-therapy-other" in concepts:
+    if concepts & _CELL_THERAPY:
         yield UnrecognisedTreatment(label_of(condition.code), may_be_cell_therapy=True, source=source)
     if "sulfonamide-allergy" in concepts:
         yield Allergy(Allergen.SULFONAMIDE, source)
@@ -93,18 +104,25 @@ def read_allergy(allergy: wire.AllergyIntolerance, context: Context) -> Iterator
     if _codes(allergy.verification_status) & _WRONG or allergy.code is None:
         return
     source = source_of(allergy, context.past_day(allergy.recorded_date, "AllergyIntolerance"))
-    concepts = context.catalog.concepts("condition", allergy.code)
-    texts = texts_of(allergy.code)
-    drugs = {drug.id for drug in context.catalog.drug(allergy.code).drugs}
-    is_sulfonamide = "sulfonamide-allergy" in concepts or "sulfamethoxazole-trimethoprim" in drugs
-    if is_sulfonamide or _named(context.catalog.signs["sulfonamide_allergy"], texts):
-        yield Allergy(Allergen.SULFONAMIDE, source)
-    if drugs & {"acyclovir", "valacyclovir"} or _named(context.catalog.signs["acyclovir_allergy"], texts):
-        yield Allergy(Allergen.ACYCLOVIR, source)
+    for allergen in sorted(_allergens(allergy.code, context.catalog)):
+        yield Allergy(allergen, source)
 
 
-def _named(sign: Phrases, texts: list[str]) -> bool:
-    return any(sign.found_in(text) for text in texts)
+@lru_cache(maxsize=_CACHED_ALLERGIES)
+def _allergens(code: wire.Concept, catalog: Catalog) -> frozenset[Allergen]:
+    """Find the allergens that an entry names, negated or not: what stands in a list of allergies is one."""
+    texts = texts_of(code)
+    drugs = {drug.id for drug in catalog.drug(code).drugs}
+    found = {
+        allergen
+        for allergen, ids in _BARRED.items()
+        if drugs & ids or any(catalog.signs[f"{allergen.value}_allergy"].named_in(text) for text in texts)
+    }
+    if "sulfonamide-allergy" in catalog.concepts("condition", code):
+        found.add(Allergen.SULFONAMIDE)
+    if Allergen.SULFONAMIDE in found:
+        found.discard(Allergen.TRIMETHOPRIM)  # the combination is barred already
+    return frozenset(found)
 
 
 def _codes(status: wire.Concept | None) -> set[str]:

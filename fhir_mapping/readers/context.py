@@ -93,7 +93,9 @@ def medication_of(use: wire.MedicationUse, context: Context) -> wire.Concept | N
         return None
     medication = _referred(use, reference.reference, context)
     if medication is not None and medication.code is not None:
-        return wire.Concept(medication.code.coding, medication.code.text or reference.display)
+        form = [medication.form.text, *(c.display for c in medication.form.coding)] if medication.form else []
+        texts = [medication.code.text or reference.display, *form]  # the form tells what reaches the whole body
+        return wire.Concept(medication.code.coding, " ".join(text for text in texts if text) or None)
     return wire.Concept(text=reference.display) if reference.display else None
 
 

@@ -1,15 +1,18 @@
 """MedicationStatement, MedicationAdministration and MedicationRequest: what was given, and what is in force."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from fhir_mapping import wire
 from fhir_mapping.catalog.loader import texts_of
 from fhir_mapping.catalog.texts import words
-from fhir_mapping.model.dates import Answer, ClinicalDate
+from fhir_mapping.model.dates import Answer, ClinicalDate, parse
 from fhir_mapping.model.history import (
     CarTInfusion,
+    DataGap,
     EndReason,
     Exposure,
+    GapCode,
     Progression,
     SupportiveCare,
     UnrecognisedTreatment,
@@ -51,6 +54,8 @@ _STANDINGS: Mapping[type, Mapping[str, Standing]] = {
     wire.MedicationAdministration: _ADMINISTRATION,
     wire.MedicationRequest: _REQUEST,
 }
+_DAYS = {"d": 1, "day": 1, "days": 1, "wk": 7, "week": 7, "weeks": 7, "mo": 31, "month": 31, "months": 31, "a": 366}
+_LONGEST_SUPPLY_DAYS = 36_600
 _PLANNED_INTENTS = {"proposal", "plan", "option"}
 
 
@@ -77,6 +82,8 @@ def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]
         standing is Standing.ON_HOLD or f"MedicationRequest/{use.id}" in context.orders_not_taken
     ):
         return ()  # an order that waits, or that the patient does not follow, is neither a dose nor cover
+    if standing is Standing.ACTIVE and _starts_ahead(use, context):
+        return ()
     if match.is_unrecognised_treatment:
         return (UnrecognisedTreatment(match.text, match.may_be_cell_therapy, source_of(use)),)
     return tuple(_read_known(use, match.drugs, concept, standing, context))
@@ -181,6 +188,9 @@ def _doses(
     start = context.past_day(period.start, kind)
     end = context.day(period.end, kind)
     end = end.capped(context.as_of) if end is not None else None  # one that lies ahead ends nothing yet
+    if start is not None and end is not None and end.is_before(start) is Answer.YES:
+        context.gaps.append(DataGap(GapCode.DATE, kind))
+        return None, None, False  # a period that runs backwards dates nothing
     if isinstance(use, wire.MedicationAdministration):
         return start, end or start, False
     if end is not None:
@@ -219,40 +229,57 @@ def _doses_of_order(order: wire.MedicationRequest, context: Context) -> tuple[Cl
 
 
 def supply_end_of(order: wire.MedicationRequest, context: Context) -> ClinicalDate | None:
-    """Give the last day that an order covers, where it says so."""
+    """Give the last day that an order covers, where it says so: the earliest of all the ends that it names."""
     dispense = wire.decode(order.dispense_request, wire.DispenseRequest)
-    if dispense is not None and dispense.validity_period is not None and dispense.validity_period.end:
-        return context.day(dispense.validity_period.end, "MedicationRequest")
-    ends = [
-        dosage.timing.repeat.bounds_period.end
-        for dosage in wire.decode(order.dosage_instruction, tuple[wire.Dosage, ...]) or ()
-        if dosage.timing and dosage.timing.repeat and dosage.timing.repeat.bounds_period
-    ]
-    days = [context.day(end, "MedicationRequest") for end in ends if end]
-    return max((day for day in days if day), key=lambda day: day.latest, default=None)
+    ends = [dispense.validity_period.end if dispense and dispense.validity_period else None]
+    days = []
+    for repeat in _repeats(order):
+        ends.append(repeat.bounds_period.end if repeat.bounds_period else None)
+        days.append(_end_of_duration(order, repeat, context))
+    days += [context.day(end, "MedicationRequest") for end in ends]
+    return min((day for day in days if day), key=lambda day: day.latest, default=None)
+
+
+def _repeats(order: wire.MedicationRequest) -> list[wire.Repeat]:
+    dosages = wire.decode(order.dosage_instruction, tuple[wire.Dosage, ...]) or ()
+    return [dosage.timing.repeat for dosage in dosages if dosage.timing and dosage.timing.repeat]
+
+
+def _end_of_duration(order: wire.MedicationRequest, repeat: wire.Repeat, context: Context) -> ClinicalDate | None:
+    duration = repeat.bounds_duration
+    start = context.day(order.authored_on, "MedicationRequest")
+    days_per_unit = _DAYS.get((duration.code or duration.unit or "").lower()) if duration else None
+    if duration is None or duration.value is None or days_per_unit is None or start is None:
+        return None
+    return start.plus(min(math.ceil(duration.value * days_per_unit), _LONGEST_SUPPLY_DAYS))
+
+
+def _starts_ahead(use: wire.MedicationUse, context: Context) -> bool:
+    """Whether a statement or an order begins after today: a plan, whatever its status says."""
+    if isinstance(use, wire.MedicationStatement):
+        starts = [use.effective_date_time or (use.effective_period or wire.NO_PERIOD).start]
+    elif isinstance(use, wire.MedicationRequest):
+        starts = [repeat.bounds_period.start for repeat in _repeats(use) if repeat.bounds_period]
+    else:
+        return False
+    days = [parse(start, context.zone) for start in starts if start]
+    return bool(days) and all(day is not None and day.earliest > context.as_of for day in days)
 
 
 def _in_force(use: wire.MedicationUse, standing: Standing, certainty: Certainty, context: Context) -> Answer:
-    """Whether a drug protects on the day of the request; a single administered dose is judged by its date."""
-    if standing is Standing.ON_HOLD:
+    """Whether a drug protects on the day of the request; an administered dose is judged by its date alone."""
+    if standing is Standing.ON_HOLD or isinstance(use, wire.MedicationAdministration):
         return Answer.NO
-    today = ClinicalDate.on(context.as_of)
-    if isinstance(use, wire.MedicationAdministration):
-        return Answer.YES if standing is Standing.ACTIVE else Answer.NO
     if isinstance(use, wire.MedicationStatement):
         if standing is Standing.ENDED:
             return Answer.NO
-        period = use.effective_period or wire.NO_PERIOD
-        start = context.day(use.effective_date_time or period.start, "MedicationStatement")
-        end = context.day(period.end, "MedicationStatement")
-        if start is not None and start.is_after(today) is Answer.YES:
-            return Answer.NO
+        end = context.day((use.effective_period or wire.NO_PERIOD).end, "MedicationStatement")
     else:
         end = supply_end_of(use, context)
         if standing is Standing.ENDED and (use.status == "stopped" or end is None):
             return Answer.NO
     if end is not None:
-        over = end.is_before(today)
+        over = end.is_before(ClinicalDate.on(context.as_of))
         if over is not Answer.NO:
             return Answer.NO if over is Answer.YES else Answer.UNKNOWN
     return Answer.YES if certainty is Certainty.STATED else Answer.UNKNOWN
@@ -272,11 +299,11 @@ def _dosages(use: wire.MedicationUse) -> tuple[wire.Dosage, ...]:
 
 def is_systemic(concept: wire.Concept, dosages: tuple[wire.Dosage, ...], context: Context) -> bool:
     """Whether a product reaches the whole body, by the words of its name, form and route."""
-    local = {word for phrase in context.catalog.signs["local_route"].phrases for word in phrase}
-    texts = texts_of(concept)
-    for dosage in dosages:
-        texts += [dosage.text or "", *(texts_of(dosage.route) if dosage.route else ())]
-    return not any(local.intersection(words(text)) for text in texts)
+    page = context.catalog.recognition["local_route"]
+    named = [*texts_of(concept), *(text for d in dosages if d.route for text in texts_of(d.route))]
+    instructions = [dosage.text for dosage in dosages if dosage.text]
+    is_local = any(set(page["words"]).intersection(words(text)) for text in named)
+    return not is_local and not any(set(page["dosage_words"]).intersection(words(text)) for text in instructions)
 
 
 def label_of(concept: wire.Concept) -> ChartText:

@@ -58,7 +58,7 @@ def _read_service_order(order: wire.ServiceRequest, context: Context, *, judged:
     if order.code is None:
         return
     match = match_procedure(order.code, context.catalog) or ProcedureMatch()
-    product = next(iter(match.products), None)
+    product = next(iter(match.products or match.possible_products), None)
     labs = context.catalog.concepts("lab", order.code)
     if match.is_collection:
         kind = OrderKind.T_CELL_COLLECTION
@@ -68,6 +68,8 @@ def _read_service_order(order: wire.ServiceRequest, context: Context, *, judged:
         kind = OrderKind.CAR_T_INFUSION
     elif product is not None:
         kind = OrderKind.DRUG
+    elif match.is_unrecognised:
+        kind = OrderKind.UNRECOGNISED
     elif labs.intersection(context.catalog.recognition["watched"]["lab_concepts"]):
         kind = OrderKind.OTHER_WATCHED
     else:

@@ -35,13 +35,15 @@ _CACHED_PROCEDURES = 4_096
 class ProcedureMatch:
     """What a procedure or a request for one is: an infusion with or without product, a collection, a drug given.
 
-    The products of a collection are those that it is meant for.
+    The products of a collection are those that it is meant for; possible products are named without a word that
+    they were infused.
     """
 
     is_infusion: bool = False
     is_collection: bool = False
     is_lymphodepletion: bool = False
     products: tuple[Drug, ...] = ()
+    possible_products: tuple[Drug, ...] = ()
     drugs: tuple[Drug, ...] = ()
     is_unrecognised: bool = False
     may_be_cell_therapy: bool = False
@@ -63,6 +65,8 @@ def match_procedure(code: wire.Concept, catalog: Catalog) -> ProcedureMatch | No
         return any(has_phrase(text, words(phrase)) for text in texts for phrase in pages[page])
 
     named = catalog.drug(code)
+    if named.is_known_other:
+        return None  # cells against another disease, for example
     coded = catalog.drug(wire.Concept(tuple(wire.Coding(c.system, c.code) for c in code.coding))).drugs
     is_infusion = bool(concepts & _INFUSIONS)
     if "car-t-cell-processing" in concepts and not is_infusion:
@@ -70,20 +74,27 @@ def match_procedure(code: wire.Concept, catalog: Catalog) -> ProcedureMatch | No
     is_collection = not is_infusion and ("leukapheresis" in concepts or says("collection"))
     is_given = bool(concepts) or says("given") or says("infusion")
     is_unnamed = catalog.bills_unnamed_drug(code)
-    by_name = named.drugs if is_given or is_collection or is_unnamed else coded
-    is_unrecognised = named.is_unrecognised_treatment and (is_unnamed or (is_given and named.may_be_cell_therapy))
+    by_text = named.drugs if texts else coded
+    by_name = by_text if is_given or is_collection or is_unnamed else coded
+    given = by_text if is_unnamed or says("given") else coded
+    is_cell_therapy = named.may_be_cell_therapy and bool(texts)
+    is_unrecognised = named.is_unrecognised_treatment and (is_unnamed or is_cell_therapy)
+    products = _products(by_name)
     match = ProcedureMatch(
         is_infusion=is_infusion or (not is_collection and says("infusion")),
         is_collection=is_collection,
         is_lymphodepletion=says("lymphodepletion"),
-        products=tuple(d for d in by_name if d.drug_class is DrugClass.CAR_T),
-        drugs=tuple(
-            d for d in (named.drugs if is_unnamed else coded) if d.antimyeloma and d.drug_class is not DrugClass.CAR_T
-        ),
+        products=products,
+        possible_products=() if products else _products(by_text),
+        drugs=tuple(drug for drug in given if drug.antimyeloma and drug.drug_class is not DrugClass.CAR_T),
         is_unrecognised=is_unrecognised,
         may_be_cell_therapy=is_unrecognised and named.may_be_cell_therapy,
     )
     return None if match == ProcedureMatch() else match
+
+
+def _products(drugs: tuple[Drug, ...]) -> tuple[Drug, ...]:
+    return tuple(drug for drug in drugs if drug.drug_class is DrugClass.CAR_T)
 
 
 def read_procedure(
@@ -103,6 +114,8 @@ def read_procedure(
     elif match.is_infusion or match.products:
         product = match.products[0] if len(match.products) == 1 else None
         yield CarTInfusion(product, performed, Tier.PROVEN, certainty, (source,))
+    elif match.possible_products:
+        yield CarTInfusion(match.possible_products[0], performed, Tier.PROVEN, Certainty.POSSIBLE, (source,))
     elif match.is_unrecognised:
         yield UnrecognisedTreatment(label_of(procedure.code), match.may_be_cell_therapy, source)
     for drug in match.drugs:

@@ -1,38 +1,40 @@
 """Why a drug was ended, from its coded or written reason; silence is no reason."""
 
+from functools import lru_cache
+
 from fhir_mapping import wire
-from fhir_mapping.catalog.loader import texts_of
+from fhir_mapping.catalog.loader import Catalog, texts_of
+from fhir_mapping.catalog.phrases import Said
 from fhir_mapping.model.history import EndReason
 from fhir_mapping.readers.context import Context
 
-_SIGNS = (
-    ("reason_progression", EndReason.PROGRESSION),
-    ("reason_toxicity", EndReason.TOXICITY),
-    ("reason_completion", EndReason.COMPLETION),
-)
+_CACHED_REASONS = 4_096
+_SIGNS = (("reason_toxicity", EndReason.TOXICITY), ("reason_completion", EndReason.COMPLETION))
 
 
 def end_reason(use: wire.MedicationUse, context: Context, *, ended: bool) -> EndReason | None:
     """Read why a drug was ended.
 
-    `statusReason` gives it. `reasonCode` tells why the drug was given, and for an ended record only the words
-    for progression count there, since "relapsed myeloma" is what the drug was started for.
+    `statusReason` gives it. `reasonCode` tells why the drug was given, and for an ended record only progression
+    as the whole text counts there, since "relapsed myeloma" is what the drug was started for.
     """
-    stated = _reason_in(wire.decode_concepts(use.status_reason), context)
+    stated = _stated(wire.decode_concepts(use.status_reason), context.catalog)
     if stated is not None or not ended:
         return stated
-    indication = wire.decode_concepts(use.reason_code)
-    named = any("progress" in text.casefold() for concept in indication for text in texts_of(concept))
-    reason = _reason_in(indication, context)
-    return reason if named and reason is EndReason.PROGRESSION else None
+    sign = context.catalog.signs["reason_indication"]
+    indication = (text for concept in wire.decode_concepts(use.reason_code) for text in texts_of(concept))
+    return EndReason.PROGRESSION if any(sign.said_in(text) is Said.STATED for text in indication) else None
 
 
-def _reason_in(concepts: tuple[wire.Concept, ...], context: Context) -> EndReason | None:
-    for concept in concepts:
-        if "disease-status-progression" in context.catalog.concepts("lab", concept):
-            return EndReason.PROGRESSION
-        for text in texts_of(concept):
-            for sign, reason in _SIGNS:
-                if context.catalog.signs[sign].found_in(text):
-                    return reason
-    return None
+@lru_cache(maxsize=_CACHED_REASONS)
+def _stated(concepts: tuple[wire.Concept, ...], catalog: Catalog) -> EndReason | None:
+    """Read all concepts of a reason; one that only hints at progression, or denies it, leaves the reason open."""
+    if any("disease-status-progression" in catalog.concepts("lab", concept) for concept in concepts):
+        return EndReason.PROGRESSION
+    texts = [text for concept in concepts for text in texts_of(concept)]
+    said = {catalog.signs["progression"].said_in(text) for text in texts}
+    if Said.STATED in said:
+        return EndReason.PROGRESSION
+    if said - {Said.NOTHING}:
+        return None
+    return next((reason for sign, reason in _SIGNS if any(catalog.signs[sign].found_in(t) for t in texts)), None)

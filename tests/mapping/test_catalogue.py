@@ -107,9 +107,10 @@ def test_every_drug_is_found_by_its_name_and_each_synonym(entry: dict[str, objec
         assert drugs(f"{name} (patient's own) 1 mg".upper()) == [entry["id"]], name
 
 
-@pytest.mark.parametrize("name", DRUGS["known_other"]["names"])
+@pytest.mark.parametrize("name", [*DRUGS["known_other"]["names"], *DRUGS["known_other"]["treatments"]])
 def test_a_look_alike_is_some_other_drug(name: str) -> None:
     assert kind(match(name)) == "other drug"
+    assert match(name).is_known_other
     assert kind(match(f"{name} 10 mg injection")) == "other drug"
 
 
@@ -119,6 +120,7 @@ def test_a_look_alike_is_some_other_drug(name: str) -> None:
         ("hepatitis B immune globulin", []),
         ("immune globulin", ["immune-globulin-unspecified"]),
         ("immune globulin (human) IV", ["immune-globulin-unspecified"]),
+        ("Rho (D) immune globulin", []),
         ("IVIG", ["immune-globulin-iv"]),
         ("atovaquone-proguanil 250-100 mg", []),
         ("atovaquone 750 mg/5 mL", ["atovaquone"]),
@@ -300,6 +302,16 @@ OTHER, UNRECOGNISED = "other drug", "unrecognised treatment"
         pytest.param("novelbtagene autoleucel", [], UNRECOGNISED, id="-leucel"),
         pytest.param("rituximab-abbs", [], OTHER, id="-mab of a known other drug"),
         pytest.param("axicabtagene ciloleucel", [], OTHER, id="-leucel of a known other drug"),
+        pytest.param("Citrucel", [], OTHER, id="a fibre that ends like cells"),
+        pytest.param("novelcel", [], OTHER, id="-cel within a word"),
+        pytest.param("heparin infusion per protocol", [], OTHER, id="protocol of a known other drug"),
+        pytest.param("insulin study order set", [], OTHER, id="study of a known other drug"),
+        pytest.param("rituximab with bispecific antibody", [], UNRECOGNISED, id="known other beside a bispecific"),
+        pytest.param("heparin, CAR T-cell product", [], UNRECOGNISED, id="known other beside cells"),
+        pytest.param("heparin and noveltamig", [], UNRECOGNISED, id="known other beside -tamig"),
+        pytest.param("heparin and novelbtagene autoleucel", [], UNRECOGNISED, id="known other beside -leucel"),
+        pytest.param("Yescarta CAR T cells", [], OTHER, id="cells of another disease, called what they are"),
+        pytest.param("study drug in sodium chloride 0.9 %", [], UNRECOGNISED, id="study drug in a diluent"),
         pytest.param("mabthera", [], OTHER, id="mab at the start of a word"),
         pytest.param(None, [(LOCAL, "4711")], UNRECOGNISED, id="local code without text"),
         pytest.param(" ", [(LOCAL, "4711")], UNRECOGNISED, id="local code with blank text"),
@@ -329,6 +341,46 @@ def test_other_drugs_are_told_from_treatment_that_is_not_recognised(
 )
 def test_unrecognised_treatment_says_whether_it_may_be_cells(text: str, cells: bool) -> None:
     assert match(text).may_be_cell_therapy is cells
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("levETIRAcetam 500 mg (ICANS prophylaxis, Carvykti)", []),
+        ("dexamethasone premedication for talquetamab", ["dexamethasone"]),
+        ("dexamethasone 16 mg, premed teclistamab", ["dexamethasone"]),
+        ("tocilizumab PRN CRS (teclistamab)", ["tocilizumab"]),
+        ("acetaminophen prior to daratumumab", []),
+        ("cetirizine before study drug", []),
+        ("ondansetron after melphalan", []),
+        ("filgrastim for neutropenia due to venetoclax", ["filgrastim"]),
+        ("acyclovir (unclosed, bortezomib", ["acyclovir"]),
+        ("teclistamab-cqyv (Tecvayli) 30 mg", ["teclistamab"]),
+        ("Carvykti (ciltacabtagene autoleucel)", ["ciltacabtagene-autoleucel"]),
+        ("INV 123 (teclistamab)", ["teclistamab"]),
+        ("study drug (teclistamab)", ["teclistamab"]),
+        ("CAR T-cell infusion (Carvykti)", ["ciltacabtagene-autoleucel"]),
+        ("Home med prior to admission: lenalidomide", ["lenalidomide"]),
+        ("Chemotherapy for multiple myeloma: carfilzomib", ["carfilzomib"]),
+        ("Powder for solution for injection belantamab mafodotin", ["belantamab-mafodotin"]),
+    ],
+)
+def test_a_drug_in_a_comment_was_not_given_by_the_entry(text: str, found: list[str]) -> None:
+    assert drugs(text) == found
+
+
+def test_a_comment_makes_no_treatment_of_another_drug() -> None:
+    assert kind(match("levETIRAcetam (after CAR T)")) == OTHER
+    assert kind(match("INV 123 (bottle seven)")) == UNRECOGNISED
+    assert kind(match("INV 1234 capsule for myeloma")) == UNRECOGNISED
+
+
+def test_only_a_known_name_makes_a_known_other_drug() -> None:
+    assert match("Yescarta").is_known_other
+    assert not match("metformin").is_known_other
+    assert not match("teclistamab after rituximab").is_known_other
+    assert not match("rituximab and teclistamab").is_known_other
+    assert not match("CAR T cells").is_known_other
 
 
 def test_an_entry_that_is_not_known_keeps_its_own_name() -> None:

@@ -83,15 +83,59 @@ def test_myeloma_stays_myeloma_whatever_its_clinical_status(status: str) -> None
         pytest.param({"text": "Smouldering multiple myeloma"}, NO, id="smouldering in words"),
         pytest.param({"text": "Family history of multiple myeloma"}, NO, id="family history"),
         pytest.param({"text": "Screening for multiple myeloma"}, NO, id="screening"),
-        pytest.param({"text": "Suspected multiple myeloma"}, NO, id="suspected in words"),
-        pytest.param({"text": "R/O multiple myeloma"}, NO, id="to be ruled out"),
+        pytest.param({"text": "Suspected multiple myeloma"}, UNKNOWN, id="suspected in words"),
+        pytest.param({"text": "R/O multiple myeloma"}, UNKNOWN, id="to be ruled out"),
         pytest.param({"text": "No evidence of multiple myeloma"}, NO, id="negated"),
-        pytest.param({"text": "Myeloma kidney donor"}, NO, id="other words"),
         pytest.param(coded(ICD10CM, "I10", "Hypertension"), NO, id="hypertension"),
     ],
 )
 def test_only_multiple_myeloma_is_multiple_myeloma(concept: Resource, answer: Answer) -> None:
     assert read(problem(concept)).diagnosis.myeloma is answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("High-risk multiple myeloma", YES),
+        ("Multiple myeloma, standard risk cytogenetics", YES),
+        ("Multiple myeloma evolved from smoldering myeloma", YES),
+        ("Smoldering myeloma, now multiple myeloma", YES),
+        ("Smoldering myeloma progressed to multiple myeloma", YES),
+        ("Multiple myeloma with possible extramedullary disease", YES),
+        ("IgG kappa myeloma", YES),
+        ("Myeloma, multiple", YES),
+        ("Non-secretory myeloma", YES),
+        ("Multiple myeloma negative for del(17p)", YES),
+        ("Multiple myeloma not having achieved remission", YES),
+        ("Multiple myeloma, possible renal involvement", YES),
+        ("Relapsed/refractory myeloma", YES),
+        ("No plasmacytoma; multiple myeloma", YES),
+        ("Myeloma kidney", YES),
+        ("Smoldering myeloma", NO),
+        ("Smoldering IgG kappa multiple myeloma", NO),
+        ("Multiple myeloma, smoldering", NO),
+        ("Osteosclerotic myeloma", NO),
+        ("Family history of multiple myeloma", NO),
+        ("Family history: multiple myeloma", NO),
+        ("Multiple myeloma, family history of", NO),
+        ("Plasmacytoma without multiple myeloma", NO),
+        ("Monoclonal gammopathy; multiple myeloma excluded", NO),
+        ("Monoclonal gammopathy", NO),
+        ("Myelomeningocele", NO),
+        ("Possible multiple myeloma", UNKNOWN),
+        ("Probable myeloma", UNKNOWN),
+        ("Rule out myeloma", UNKNOWN),
+        ("R/O: multiple myeloma", UNKNOWN),
+        ("MGUS, high risk of multiple myeloma", UNKNOWN),
+        ("Monoclonal gammopathy at risk for progression to multiple myeloma", UNKNOWN),
+        ("Concern for multiple myeloma", UNKNOWN),
+        ("Anemia, evaluate for multiple myeloma", UNKNOWN),
+        ("Multiple myeloma, suspected", UNKNOWN),
+        ("Suspected smoldering myeloma", NO),
+    ],
+)
+def test_myeloma_in_words_is_judged_by_the_words_beside_it(text: str, answer: Answer) -> None:
+    assert read(problem({"text": text})).diagnosis.myeloma is answer
 
 
 def test_a_stated_diagnosis_outweighs_a_suspected_one_and_is_cited() -> None:
@@ -154,6 +198,32 @@ def test_the_relapse_of_another_disease_is_none_of_the_myeloma() -> None:
     assert not read(problem(coded(ICD10CM, "C83.30"), **clinically("relapse"))).progressions
 
 
+@pytest.mark.parametrize(
+    ("text", "certainties"),
+    [
+        ("Relapsed multiple myeloma", [Certainty.STATED]),
+        ("Multiple myeloma in relapse", [Certainty.STATED]),
+        ("Relapsed/refractory multiple myeloma", [Certainty.STATED]),
+        ("Relapsed and refractory myeloma", [Certainty.STATED]),
+        ("Multiple myeloma, no relapse", []),
+        ("Multiple myeloma, not in relapse", []),
+        ("Multiple myeloma at high risk of relapse", []),
+        ("Multiple myeloma in remission after relapse", []),
+        ("Relapsed lymphoma", []),
+        ("Multiple myeloma", []),
+    ],
+)
+def test_a_relapse_in_words_is_dated_by_the_day_it_was_recorded(text: str, certainties: list[Certainty]) -> None:
+    events = read(problem({"text": text})).progressions
+    assert [event.certainty for event in events] == certainties
+    assert all(event.on == span("2020-11-02") for event in events)
+
+
+def test_a_relapse_of_a_myeloma_that_is_only_possible_is_possible() -> None:
+    (event,) = read(problem({"text": "Possible multiple myeloma"}, **clinically("relapse"))).progressions
+    assert event.certainty is Certainty.POSSIBLE
+
+
 def test_a_relapse_recorded_in_the_future_has_no_date() -> None:
     history = read(condition("C90.02", "2027-01-01"))
     assert history.progressions[0].on is None
@@ -190,6 +260,35 @@ def test_history_of_other_treatment_is_no_evidence(code: str) -> None:
     assert is_silent(read(condition(code)))
 
 
+@pytest.mark.parametrize(
+    ("text", "is_treatment"),
+    [
+        ("History of CAR T-cell therapy (Carvykti, May 2026)", True),
+        ("S/p CAR-T", True),
+        ("History of Abecma", True),
+        ("Multiple myeloma s/p CAR T", True),
+        ("Cytopenia after CAR T; referral to hematology", True),
+        ("CAR T consult", False),
+        ("Education about CAR T-cell therapy", False),
+        ("Evaluation for CAR T", False),
+        ("Referral for Carvykti", False),
+        ("Eligible for CAR T", False),
+        ("Candidate for CAR T-cell therapy", False),
+        ("No prior CAR T", False),
+        ("CAR T-cell therapy declined", False),
+        ("Carpal tunnel syndrome", False),
+    ],
+)
+def test_cell_therapy_in_words_is_unrecognised_treatment(text: str, is_treatment: bool) -> None:
+    history = read(problem({"text": text}))
+    assert [(item.text, item.may_be_cell_therapy) for item in history.unrecognised] == [(text, True)] * is_treatment
+    assert not history.infusions
+
+
+def test_a_known_code_says_more_than_words_of_cell_therapy() -> None:
+    assert not read(problem(coded(ICD10CM, "Z92.850", "History of CAR T"))).unrecognised
+
+
 # --- Comfort care ---
 
 
@@ -199,6 +298,10 @@ def test_history_of_other_treatment_is_no_evidence(code: str) -> None:
         pytest.param("Hospice care", {}, True, id="hospice"),
         pytest.param("Comfort measures only", {}, True, id="comfort measures only"),
         pytest.param("Declined, not in hospice", {}, False, id="negated"),
+        pytest.param("Hospice care declined", {}, False, id="declined"),
+        pytest.param("Patient declined hospice", {}, False, id="declined before"),
+        pytest.param("No CPR; hospice care", {}, True, id="negation of another clause"),
+        pytest.param("Not a transplant candidate, comfort care only", {}, True, id="negation before a comma"),
         pytest.param("Palliative care consult", {}, False, id="palliative care is not the end of treatment"),
         pytest.param("Hospice care", clinically("resolved"), False, id="resolved"),
         pytest.param("Hospice care", clinically("inactive"), False, id="inactive"),
@@ -233,10 +336,19 @@ def test_comfort_care_is_read_where_it_stands(text: str, more: Resource, is_comf
         pytest.param({"text": "Valtrex"}, Allergen.ACYCLOVIR, id="the brand of its prodrug"),
         pytest.param(coded(RXNORM, "281"), Allergen.ACYCLOVIR, id="acyclovir by code"),
         pytest.param(coded(RXNORM, "73645"), Allergen.ACYCLOVIR, id="its prodrug by code"),
-        pytest.param({"text": "No known sulfa allergy"}, None, id="negated"),
+        pytest.param({"text": "Does not tolerate sulfa"}, Allergen.SULFONAMIDE, id="not tolerated"),
+        pytest.param({"text": "No known allergies except sulfa"}, Allergen.SULFONAMIDE, id="an exception"),
+        pytest.param({"text": "Sulphonamides"}, Allergen.SULFONAMIDE, id="sulphonamides"),
+        pytest.param({"text": "Sulfadiazine"}, Allergen.SULFONAMIDE, id="sulfadiazine"),
+        pytest.param({"text": "Sulfisoxazole"}, Allergen.SULFONAMIDE, id="sulfisoxazole"),
+        pytest.param({"text": "Sulfasalazine"}, Allergen.SULFONAMIDE, id="sulfasalazine"),
+        pytest.param({"text": "Rash due to Bactrim"}, Allergen.SULFONAMIDE, id="as the cause"),
+        pytest.param({"text": "Mepron"}, Allergen.ATOVAQUONE, id="atovaquone by brand"),
+        pytest.param({"text": "Malarone"}, Allergen.ATOVAQUONE, id="atovaquone with proguanil"),
+        pytest.param(coded(RXNORM, "60212"), Allergen.ATOVAQUONE, id="atovaquone by code"),
         pytest.param({"text": "Sulfites"}, None, id="sulfites"),
         pytest.param({"text": "Sulfate"}, None, id="sulfate"),
-        pytest.param({"text": "Trimethoprim"}, None, id="the other ingredient"),
+        pytest.param({"text": "Trimethoprim"}, Allergen.TRIMETHOPRIM, id="the other ingredient"),
         pytest.param({"text": "Ganciclovir"}, None, id="another antiviral"),
         pytest.param({"text": "Penicillin"}, None, id="penicillin"),
         pytest.param({"text": "No known allergies"}, None, id="none known"),
@@ -265,6 +377,21 @@ def test_the_status_of_allergy_to_sulfonamides_on_the_problem_list_counts() -> N
     assert read(condition("Z88.2")).is_allergic_to(Allergen.SULFONAMIDE)
     assert not read(condition("Z88.2", **verified_as("refuted"))).allergies
     assert not read(condition("Z88.0")).allergies
+
+
+@pytest.mark.parametrize(
+    ("text", "is_allergic"),
+    [
+        ("Sulfa allergy", True),
+        ("Allergy to sulfonamides", True),
+        ("Sulfonamide hypersensitivity", True),
+        ("No history of sulfa allergy", False),
+        ("Penicillin allergy", False),
+        ("Treated with sulfa", False),
+    ],
+)
+def test_an_allergy_on_the_problem_list_is_read_in_words(text: str, is_allergic: bool) -> None:
+    assert read(problem({"text": text})).is_allergic_to(Allergen.SULFONAMIDE) is is_allergic
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,12 @@ def test_events_at_most_30_days_apart_are_one_and_dated_by_the_first(apart: int,
     assert found[0].on == span(first)
 
 
+def test_a_vague_event_is_explained_by_an_exact_one_inside_it() -> None:
+    (event,) = read(progression("2026-03"), progression("2026-03-05")).progressions
+
+    assert event.on == span("2026-03-05")
+
+
 def test_a_chain_of_events_is_counted_from_its_first() -> None:
     found = read(*(progression(days_before_today(days)) for days in (100, 75, 50))).progressions
     assert [event.on for event in found] == [span(days_before_today(100)), span(days_before_today(50))]
@@ -228,7 +234,7 @@ def test_a_chain_of_events_is_counted_from_its_first() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        pytest.param(progression("2026-03"), id="of a vague date"),
+        pytest.param(progression("2026-04"), id="of a vague date, at another time"),
         pytest.param(progression("2026-03-06", modifierExtension=[{"url": "urn:example:x"}]), id="only possible"),
         pytest.param(relapse(None), id="without a date"),
     ],

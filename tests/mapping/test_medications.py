@@ -258,7 +258,7 @@ def test_late_evening_in_the_hospital_is_still_today_although_utc_is_a_day_ahead
     "record",
     [
         pytest.param(given("teclistamab", "2026-11-21"), id="administered tomorrow"),
-        pytest.param(reported("teclistamab", "2026-11-21", status="active"), id="taken from tomorrow on"),
+        pytest.param(reported("teclistamab", "2026-11-21"), id="taken from tomorrow on, and completed"),
         pytest.param(reported("teclistamab", effectiveDateTime="2031"), id="taken in a later year"),
         pytest.param(given("teclistamab", "2021-13"), id="administered in a month that is none"),
         pytest.param(given("teclistamab", "0001-01-01"), id="administered in the year 1"),
@@ -549,7 +549,6 @@ def test_cells_that_were_only_ordered_are_no_infusion(record: Resource, certaint
             reported("acyclovir", "2026-01-05", "2026-11-19", "active"), Answer.NO, id="taken up to yesterday"
         ),
         pytest.param(reported("acyclovir", "2026-01-05", "2026-11", "active"), Answer.UNKNOWN, id="up to this month"),
-        pytest.param(reported("acyclovir", "2026-11-21", status="active"), Answer.NO, id="taken from tomorrow on"),
         pytest.param(reported("acyclovir", "2026-01-05", status="completed"), Answer.NO, id="taken no longer"),
         pytest.param(reported("acyclovir", "2026-01-05", status="stopped"), Answer.NO, id="stopped"),
         pytest.param(reported("acyclovir", "2026-01-05", status="on-hold"), Answer.NO, id="on hold"),
@@ -647,3 +646,110 @@ def test_a_record_names_itself_as_the_source() -> None:
     (source,) = the_course(read(given("teclistamab", "2026-01-05", id="a-1"))).sources
     assert source.reference == "MedicationAdministration/a-1"
     assert source.on == span("2026-01-05")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(reported("teclistamab", "2026-11-21", status="active"), id="taken from tomorrow on"),
+        pytest.param(reported("acyclovir", "2026-12-10", status="active"), id="an antiviral from December on"),
+        pytest.param(reported("ciltacabtagene autoleucel", "2026-12-10", status="active"), id="cells to be given"),
+    ],
+)
+def test_an_active_statement_that_begins_after_today_is_a_plan(record: Resource) -> None:
+    assert is_silent(read(record))
+
+
+def test_a_period_that_runs_backwards_dates_nothing() -> None:
+    history = read(reported("teclistamab", "2026-10-01", "2026-04-01"))
+
+    assert the_course(history).last_dose is None
+    assert GapCode.DATE in gaps(history)
+
+
+def _duration(value: float, code: str) -> list[Resource]:
+    return [{"timing": {"repeat": {"boundsDuration": {"value": value, "code": code}}}}]
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        pytest.param(
+            ordered("valacyclovir", "2026-06-01", dosageInstruction=_duration(7, "d")),
+            Answer.NO,
+            id="seven days in June",
+        ),
+        pytest.param(
+            ordered("valacyclovir", "2026-11-14", dosageInstruction=_duration(1, "wk")),
+            Answer.YES,
+            id="a week, not over",
+        ),
+        pytest.param(
+            ordered(
+                "valacyclovir",
+                "2026-06-01",
+                "completed",
+                until="2027-06-01",
+                dosageInstruction=[{"timing": {"repeat": {"boundsPeriod": {"end": "2026-06-08"}}}}],
+            ),
+            Answer.NO,
+            id="refills for a year, taken for a week",
+        ),
+        pytest.param(given("acyclovir", "2026-05-05", "in-progress"), Answer.NO, id="a dose under way since May"),
+    ],
+)
+def test_the_earliest_end_that_a_record_names_ends_the_cover(record: Resource, expected: Answer) -> None:
+    (care,) = read(record).supportive_care
+
+    assert care.in_force is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ACYCLOVIR 5 % EX OINT", False),
+        ("ZOVIRAX 5 % CRM", False),
+        ("ACYCLOVIR 400 MG PO TABS", True),
+    ],
+)
+def test_local_forms_are_known_by_the_words_of_order_names(text: str, expected: bool) -> None:
+    (care,) = read(ordered(text, "2026-06-01")).supportive_care
+
+    assert care.systemic is expected
+
+
+def test_a_dosage_text_that_names_a_part_of_the_body_does_not_make_a_tablet_local() -> None:
+    text = [{"text": "Take 1 tablet by mouth daily, for shingles of the eye"}]
+
+    (care,) = read(ordered("acyclovir", "2026-06-01", dosageInstruction=text)).supportive_care
+
+    assert care.systemic
+
+
+def test_the_form_of_a_contained_medication_counts() -> None:
+    ointment = {
+        "resourceType": "Medication",
+        "id": "m",
+        "code": drug("acyclovir"),
+        "form": {"text": "Topical ointment"},
+    }
+    record = ordered(
+        "acyclovir",
+        "2026-06-01",
+        medicationCodeableConcept=None,
+        medicationReference={"reference": "#m"},
+        contained=[ointment],
+    )
+
+    (care,) = read(record).supportive_care
+
+    assert not care.systemic
+
+
+def test_a_missed_dose_leaves_the_order_in_force() -> None:
+    order = ordered("acyclovir", "2026-05-04", id="m")
+    missed = given("acyclovir", "2026-11-18", "not-done", request={"reference": "MedicationRequest/m"})
+
+    (care,) = read(order, missed).supportive_care
+
+    assert care.in_force is Answer.YES

@@ -67,6 +67,45 @@ def test_only_a_value_that_says_worse_is_progression(value: Resource, is_worse: 
     assert bool(read(sent).progressions) is is_worse
 
 
+STATED, POSSIBLE = Certainty.STATED, Certainty.POSSIBLE
+
+
+@pytest.mark.parametrize(
+    ("text", "certainty"),
+    [
+        ("Worsening", STATED),
+        ("Progressing", STATED),
+        ("Progression.", STATED),
+        ("PD", STATED),
+        ("PD per IMWG", STATED),
+        ("Disease progression", STATED),
+        ("Myeloma progressed", STATED),
+        ("No new bone lesions; progressive disease by M-protein", STATED),
+        ("No new bone lesions, but relapse in the marrow", STATED),
+        ("Relapse with rising free light chains", STATED),
+        ("Refractory multiple myeloma", STATED),
+        ("Progression-free", None),
+        ("Non-progressive disease", None),
+        ("Progression: none", None),
+        ("Progression not seen", None),
+        ("Progressive disease was ruled out", None),
+        ("Relapse excluded", None),
+        ("no evidence of progression", None),
+        ("No clinical, laboratory or radiographic evidence of disease progression", POSSIBLE),
+        ("No clinical or laboratory or radiographic evidence of disease progression", None),
+        ("Stable disease", None),
+        ("Anti-PD-1 given", None),
+        ("CR after relapse", POSSIBLE),
+        ("Possible progressive disease", POSSIBLE),
+        ("Worsening anemia", POSSIBLE),
+        ("Progression of neuropathy", POSSIBLE),
+    ],
+)
+def test_words_of_the_disease_status_state_progression_or_leave_it_open(text: str, certainty: Any) -> None:
+    sent = valued(valueCodeableConcept={"text": text})
+    assert [event.certainty for event in read(sent).progressions] == ([certainty] if certainty else [])
+
+
 def test_another_observation_that_says_worse_is_no_progression_of_the_myeloma() -> None:
     assert is_silent(read(progression(ON, code=coded(LOINC, "72514-3"))))
 
@@ -147,15 +186,15 @@ def test_a_result_is_brought_to_our_unit(test: LabTest, value: float, unit: str,
         (LabTest.EGFR, "mg/dL"),
     ],
 )
-def test_a_unit_that_is_not_known_leaves_no_result_but_a_gap(test: LabTest, unit: str) -> None:
+def test_a_unit_that_is_not_known_leaves_no_value_but_a_gap(test: LabTest, unit: str) -> None:
     history = read(lab(CODES[test], 150, unit, ON))
-    assert not history.labs
+    assert not any(result.is_readable for result in history.labs)
     assert gaps(history) == {GapCode.UNIT}
 
 
 def test_a_result_without_any_unit_is_not_guessed() -> None:
     history = read(lab("24467-3", 150, "", ON, valueQuantity={"value": 150}))
-    assert not history.labs
+    assert not any(result.is_readable for result in history.labs)
     assert gaps(history) == {GapCode.UNIT}
 
 
@@ -194,7 +233,7 @@ def test_a_number_beyond_all_numbers_is_a_gap() -> None:
     pile = wire.decode_pile(sent.encode())
     assert pile is not None
     history = build_history(pile.found, coverage_of({}), load(), AS_OF, ZONE, None, pile.unreadable)
-    assert not history.labs
+    assert not any(result.is_readable for result in history.labs)
     assert gaps(history) == {GapCode.UNREADABLE}
     assert len(history.progressions) == 1
 
@@ -203,14 +242,14 @@ def test_a_number_beyond_all_numbers_is_a_gap() -> None:
 def test_a_quantity_of_a_wrong_type_is_a_gap(value: Any) -> None:
     sent = lab("24467-3", 0, "", ON) | {"valueQuantity": value}
     history = read(sent, progression(ON))
-    assert not history.labs
+    assert not any(result.is_readable for result in history.labs)
     assert len(history.progressions) == 1
     assert gaps(history) <= {GapCode.UNREADABLE}
 
 
 def test_a_negative_count_is_a_gap() -> None:
     history = read(lab("24467-3", -1, "/uL", ON))
-    assert not history.labs
+    assert not any(result.is_readable for result in history.labs)
     assert gaps(history) == {GapCode.UNIT}
 
 
@@ -229,7 +268,7 @@ def test_a_negative_count_is_a_gap() -> None:
 def test_a_value_of_another_type_is_no_result_and_does_no_harm(value: Resource) -> None:
     sent = lab("24467-3", 0, "", ON, valueQuantity=None) | value
     history = read(sent, progression(ON))
-    assert not history.labs
+    assert not any(result.is_readable for result in history.labs)
     assert len(history.progressions) == 1
 
 

@@ -434,3 +434,19 @@ def test_one_unread_bundle_does_not_hide_a_progression() -> None:
     history = chart(CILTA_CEL, after(30), medicationRequests=bundle([]))
 
     assert outcome(ask(hook_request(Hook.ORDER_SELECT, history, [draft_drug("elranatamab")])), "R05") == FLAGGED
+
+
+def test_days_between_are_never_negative() -> None:
+    ongoing_until = reported("teclistamab", "2026-01-05", status="active", asserted="2026-08-10")
+
+    detail = card(select([ongoing_until, progression("2026-09-20")], draft_drug("elranatamab")), "R05")["detail"]
+
+    assert "0 to 41 days after" in detail
+
+
+def test_talquetamab_is_not_proposed_where_it_is_being_ordered() -> None:
+    orders = [draft_drug("elranatamab"), draft_drug("talquetamab")]
+
+    shown = card(select([given("teclistamab", "2026-11-05"), progression("2026-11-10")], *orders), "R05")
+
+    assert "Propose talquetamab" not in [suggestion["label"] for suggestion in shown["suggestions"]]

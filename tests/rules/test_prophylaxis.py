@@ -481,7 +481,7 @@ def draft_in(shown: dict[str, Any]) -> tuple[bool, str | None, dict[str, str]]:
 
 
 DOSE = "Per local protocol (published: acyclovir 800 mg twice daily); check renal function."
-UNREAD_KIDNEY = "No recent eGFR was read"
+UNREAD_KIDNEY = "No eGFR was read that is recent"
 LOW_KIDNEY = "The latest eGFR is below 60"
 
 
@@ -500,6 +500,34 @@ LOW_KIDNEY = "The latest eGFR is below 60"
         row("eGFR 90 days old", [egfr(80, days_ago(90))], True, DOSE, None),
         row("eGFR 91 days old", [egfr(80, days_ago(91))], False, None, UNREAD_KIDNEY),
         row("eGFR good, and lower since", [egfr(80, "2026-10-01"), egfr(30, "2026-11-01")], True, None, LOW_KIDNEY),
+        row(
+            "eGFR good, and one since that cannot be read",
+            [egfr(85, "2026-09-18"), lab(EGFR, 22, "mL/min per 1.73", "2026-11-18")],
+            False,
+            None,
+            UNREAD_KIDNEY,
+        ),
+        row(
+            "eGFR good some day this month, and low on an exact one",
+            [egfr(85, "2026-11"), egfr(22, "2026-11-18")],
+            True,
+            None,
+            LOW_KIDNEY,
+        ),
+        row(
+            "eGFR good, and a creatinine since, which it does not reflect",
+            [egfr(85, "2026-11-10"), lab("2160-0", 5.0, "mg/dL", "2026-11-18")],
+            False,
+            None,
+            UNREAD_KIDNEY,
+        ),
+        row(
+            "eGFR good, from the same blood as the creatinine",
+            [egfr(85, "2026-11-10"), lab("2160-0", 0.9, "mg/dL", "2026-11-10")],
+            True,
+            DOSE,
+            None,
+        ),
         row("eGFR preliminary", [egfr(80, "2026-11-01", status="preliminary")], False, None, UNREAD_KIDNEY),
         row("no eGFR", [], False, None, UNREAD_KIDNEY),
         row("sulfonamide allergy does not concern it", [SULFA, egfr(80, "2026-11-01")], True, DOSE, None),
@@ -570,6 +598,20 @@ TMP_SMX = "sulfamethoxazole / trimethoprim"
             "atovaquone",
             True,
             "The latest ANC is below 0.5",
+        ),
+        row(
+            "ANC good, and one since without a unit",
+            [anc(1.5, "2026-11-10"), lab(ANC, 0.2, "", "2026-11-18")],
+            TMP_SMX,
+            False,
+            "No recent ANC was read",
+        ),
+        row(
+            "trimethoprim allergy",
+            [allergy({"text": "trimethoprim"}), anc(3, "2026-11-15")],
+            "atovaquone",
+            True,
+            "A trimethoprim allergy",
         ),
         row("ANC 14 days old", [anc(0.3, days_ago(14))], "atovaquone", True, "The latest ANC is below 0.5"),
         row("ANC 15 days old: not recent", [anc(0.3, days_ago(15))], TMP_SMX, False, "No recent ANC was read"),
@@ -673,3 +715,12 @@ def test_the_card_names_product_day_and_count() -> None:
     assert within["summary"] == "Day 200 after CAR T: no acyclovir/valacyclovir found (1-year prophylaxis)."
     assert "Infusion of ciltacabtagene autoleucel: 2026-05-04, day 200 today." in text_of(within)
     assert past["summary"] == "Day 400 after CAR T, CD4 150/µL (2026-11-01): no PJP prophylaxis found."
+
+
+def test_nothing_is_drafted_where_both_choices_are_barred() -> None:
+    barred = [SULFA, allergy({"text": "atovaquone"})]
+
+    shown = card(view([DAY_200, ordered("acyclovir", "2026-06-01"), *barred]), "R16")
+
+    assert "suggestions" not in shown
+    assert "no draft order is offered" in shown["detail"]

@@ -242,11 +242,6 @@ TALQUETAMAB_BRIDGE = reported("talquetamab", "2026-10-05", "2026-11-10")
             SATISFIED,
         ),
         row(
-            "collected 181 days ago without infusion: abandoned, a new collection has to come",
-            [procedure("38225", days_ago(181)), given("teclistamab", "2026-07-01")],
-            FLAGGED,
-        ),
-        row(
             "the collected cells have been infused: the next ones need a new collection",
             [procedure("38225", "2026-06-15"), infusion("2026-08-01"), given("teclistamab", "2026-11-05")],
             FLAGGED,
@@ -280,12 +275,25 @@ TALQUETAMAB_BRIDGE = reported("talquetamab", "2026-10-05", "2026-11-10")
             [procedure("38225", "2026-09-28", status="entered-in-error"), given("teclistamab", "2026-10-20")],
             FLAGGED,
         ),
-        row("a collection without a date", [procedure("38225", None), given("teclistamab", "2026-10-20")], FLAGGED),
+        row("a collection without a date", [procedure("38225", None), given("teclistamab", "2026-10-20")], CANNOT_TELL),
     ],
 )
 def test_days_are_counted_to_a_collection_that_was_done(history: list[Resource], expected: str) -> None:
     assert outcome(sign(history, draft_drug("fludarabine")), "R01") == expected
     assert outcome(sign(history, draft_infusion()), "R01") == expected
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        row("180 days ago: the cells are still waited for", 180, SATISFIED),
+        row("181 days ago without infusion: abandoned, a new collection has to come", 181, FLAGGED),
+    ],
+)
+def test_a_new_product_order_and_an_old_collection(days: int, expected: str) -> None:
+    history = [procedure("38225", days_ago(days)), given("teclistamab", "2026-07-01")]
+
+    assert outcome(sign(history, draft_drug("ciltacabtagene autoleucel")), "R01") == expected
 
 
 def test_a_card_about_a_collection_that_was_done_asks_for_no_new_date() -> None:
@@ -483,3 +491,53 @@ def test_an_order_that_was_never_given_is_named_on_the_data_gap_card() -> None:
     shown = card(assessment, "R00")
     assert "whether teclistamab was given at all" in shown["detail"]
     assert "MedicationRequest 2026-10-01" in text_of(shown)
+
+
+def test_lymphodepletion_needs_cells_so_an_old_collection_still_counts() -> None:
+    history = [procedure("38225", "2026-05-01"), reported("teclistamab", "2026-05-20", "2026-10-20")]
+
+    answer = sign(history, draft_drug("fludarabine"))
+
+    assert outcome(answer, "R01") == SATISFIED
+
+
+def test_a_collection_of_unknown_date_leaves_the_interval_open() -> None:
+    history = [procedure("38225", None), given("teclistamab", "2026-04-01")]
+
+    answer = sign(history, draft_drug("ciltacabtagene autoleucel"))
+
+    assert outcome(answer, "R01") == CANNOT_TELL
+    assert "the date of the T-cell collection" in card(answer, "R00")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        row("a dose charted as a procedure, in words", "Teclistamab (Tecvayli) subcutaneous injection", FLAGGED),
+        row("teaching about the drug", "Education about teclistamab injection", SATISFIED),
+    ],
+)
+def test_a_bispecific_given_as_a_procedure(record: str, expected: str) -> None:
+    done = procedure("", "2026-11-01") | {"code": {"text": record}}
+
+    assert outcome(sign([done], draft_collection()), "R01") == expected
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        row("the product in words", "Carvykti (ciltacabtagene autoleucel)", FLAGGED),
+        row("cells against lymphoma", "Yescarta infusion", NOT_APPLICABLE),
+        row("a visit to talk about it", "CAR-T consult", NOT_APPLICABLE),
+    ],
+)
+def test_car_t_orders_in_words(order: str, expected: str) -> None:
+    asked = draft_service("") | {"code": {"text": order}}
+
+    assert outcome(sign([given("teclistamab", "2026-11-05")], asked), "R01") == expected
+
+
+def test_a_cell_therapy_order_without_product_is_named_on_the_data_gap_card() -> None:
+    asked = draft_service("") | {"code": {"text": "CAR-T cell therapy"}}
+
+    assert codes_of(sign([given("teclistamab", "2026-11-05")], asked)) == ["R00"]

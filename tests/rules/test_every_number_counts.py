@@ -1,0 +1,80 @@
+"""Turning any number of the knowledge files by one makes a case table fail: nothing that is written is idle."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("cds_service", "cards", "fhir_mapping", "tests")
+FILES = (*sorted((ROOT / "cards" / "knowledge").glob("*.toml")), ROOT / "fhir_mapping/catalog/definitions.toml")
+NUMBER = re.compile(r"(?:value = (?:\{ \w+ = )?|^days = )(\d+(?:\.\d+)?)", flags=re.MULTILINE)
+MINUTES_PER_RUN = 3
+
+# The first day of antiviral prophylaxis is the infusion itself: no day before it can be told apart
+EXCUSED = {("prophylaxis.toml", "0", "-1")}
+
+
+class Turned(NamedTuple):
+    """One number of one file, and what it is turned into."""
+
+    path: Path
+    start: int
+    end: int
+    turned: str
+
+
+def turned_numbers() -> Iterator[object]:
+    """Give every number, once larger and once smaller."""
+    for path in FILES:
+        text = path.read_text(encoding="utf-8")
+        for found in NUMBER.finditer(text):
+            step = 0.1 if "." in found[1] else 1
+            for number in (float(found[1]) + step, float(found[1]) - step):
+                turned = f"{number:g}"
+                if (path.name, found[1], turned) not in EXCUSED:
+                    line = text.count("\n", 0, found.start()) + 1
+                    name = f"{path.name}:{line} {found[1]} -> {turned}"
+                    yield pytest.param(Turned(path, found.start(1), found.end(1), turned), id=name)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy what the case tables need."""
+    folder = tmp_path_factory.mktemp("turned")
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+def run_tables(folder: Path) -> int:
+    """Run the case tables of a copy; 0 when all pass."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "tests/rules"]
+    run = subprocess.run(  # noqa: S603 - our own command
+        command, cwd=folder, capture_output=True, check=False, timeout=60 * MINUTES_PER_RUN
+    )
+    return run.returncode
+
+
+@pytest.mark.deep
+def test_the_tables_pass_as_they_are(copy: Path) -> None:
+    assert run_tables(copy) == 0
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("number", list(turned_numbers()))
+def test_a_number_that_is_turned_by_one_is_noticed(number: Turned, copy: Path) -> None:
+    path = copy / number.path.relative_to(ROOT)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text[: number.start] + number.turned + text[number.end :], encoding="utf-8")
+
+    try:
+        assert run_tables(copy) == 1
+    finally:
+        path.write_text(text, encoding="utf-8")
