@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 from cards.card import SUMMARY_LIMIT, Action, Card, Coding, Source, Suggestion
@@ -63,11 +64,15 @@ class Spoken:
 
 def speak(result: Result) -> Spoken:
     """Write out a result's facts and its rule's numbers."""
-    values: dict[str, Any] = dict(result.active.settings)
+    values = {name: _written(value) for name, value in vars(result.active.settings).items()}
     facts = result.conclusion.facts
-    if facts is not None:
-        values |= {field.name: getattr(facts, field.name) for field in fields(facts)}  # type: ignore[arg-type]
-    return Spoken(result, {key: _written(value) for key, value in values.items()})
+    values |= {name: _written(getattr(facts, name)) for name in _names_of(result.active.rule.facts)}
+    return Spoken(result, values)
+
+
+@cache
+def _names_of(facts: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(facts))
 
 
 def _written(value: Any) -> str:

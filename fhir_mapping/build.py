@@ -125,11 +125,11 @@ class _BeingPlaced:
     def includes(self, order: wire.MedicationRequest, context: Context) -> bool:
         if f"MedicationRequest/{order.id}" in self.references:
             return True
-        if self.identifiers and any(i.value and (i.system, i.value) in self.identifiers for i in order.identifier):
+        if self.identifiers and not self.identifiers.isdisjoint(_identifiers_of(order)):
             return True
         authored = parse(order.authored_on, context.zone) if self.drugs and order.authored_on else None
         # Today, also where midnight in UTC makes it yesterday or today
-        if authored is None or not (authored.plus(1).earliest >= context.as_of and authored.latest == context.as_of):
+        if authored is None or authored.latest != context.as_of or (context.as_of - authored.earliest).days > 1:
             return False
         return not self.drugs.isdisjoint(_drugs_of(order, context))
 
@@ -138,9 +138,14 @@ def _being_placed(drafts: Drafts, context: Context) -> _BeingPlaced:
     requests = [order for order, _ in drafts.orders if isinstance(order, wire.MedicationRequest)]
     return _BeingPlaced(
         references=frozenset(f"MedicationRequest/{r.id}" for r in requests if r.id),
-        identifiers=frozenset((i.system, i.value) for r in requests for i in r.identifier if i.value),
+        identifiers=frozenset(identifier for request in requests for identifier in _identifiers_of(request)),
         drugs=frozenset(drug for request in requests for drug in _drugs_of(request, context)),
     )
+
+
+def _identifiers_of(order: wire.MedicationRequest) -> list[tuple[str | None, str]]:
+    identifiers = wire.decode(order.identifier, tuple[wire.Identifier, ...]) or ()
+    return [(identifier.system, identifier.value) for identifier in identifiers if identifier.value]
 
 
 def _drugs_of(order: wire.MedicationRequest, context: Context) -> list[str]:

@@ -163,7 +163,7 @@ class MedicationRequest(_DrugRecord, frozen=True):
     intent: str | None = None
     do_not_perform: bool = False
     authored_on: Day | None = None
-    identifier: tuple[Identifier, ...] = ()
+    identifier: Raw | UnsetType = UNSET
     dosage_instruction: Raw | UnsetType = UNSET
     dispense_request: Raw | UnsetType = UNSET
 

@@ -2,6 +2,8 @@
 
 from functools import lru_cache
 
+from msgspec import UNSET
+
 from fhir_mapping import wire
 from fhir_mapping.catalog.loader import Catalog, texts_of
 from fhir_mapping.catalog.phrases import Said
@@ -18,6 +20,8 @@ def end_reason(use: wire.MedicationUse, context: Context, *, ended: bool) -> End
     `statusReason` gives it. `reasonCode` tells why the drug was given, and for an ended record only progression
     as the whole text counts there, since "relapsed myeloma" is what the drug was started for.
     """
+    if use.status_reason is UNSET and (not ended or use.reason_code is UNSET):
+        return None
     stated = _stated(wire.decode_concepts(use.status_reason), context.catalog)
     if stated is not None or not ended:
         return stated
