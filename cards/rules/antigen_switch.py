@@ -71,6 +71,7 @@ class _BcmaTherapy:
     settings=Windows,
     facts=Switch,
     variants={"during", "shortly_after", "early_after_car_t", "later"},
+    notes={"gprc5d_failed"},
     missing={"progression", "progression_date", "therapy_dates", "given", "car_t_target"},
 )
 def bcma_again_after_progression(history: TreatmentHistory, order: ProposedOrder, settings: Windows) -> Conclusion:
@@ -212,6 +213,7 @@ def _progressed(
             days_after=Days(max(days.fewest, 0), max(days.most, 0)),
         ),
         evidence=evidence,
+        notes=("gprc5d_failed",) if history.has_failed(Antigen.GPRC5D) else (),
         proposals=() if _is_no_option(Antigen.GPRC5D, history) else (Proposal("gprc5d-bispecific"),),
     )
 

@@ -80,15 +80,6 @@ class Drug:
             return Mechanism.T_CELL_REDIRECTION
         return Mechanism.ANTIBODY_DRUG_CONJUGATE if self.drug_class is DrugClass.ADC else None
 
-    @property
-    def redirects_t_cells(self) -> bool:
-        """Whether it is a T-cell engager: a bispecific antibody or a CAR T-cell product."""
-        return self.mechanism is Mechanism.T_CELL_REDIRECTION
-
-    def is_bispecific_against(self, antigen: Antigen) -> bool:
-        """Whether it is a bispecific antibody with this target."""
-        return self.drug_class is DrugClass.BISPECIFIC and antigen in self.antigens
-
 
 class Topic(StrEnum):
     """A part of the chart that a rule may ask about; `fhir_mapping.needs` says which searches feed it."""

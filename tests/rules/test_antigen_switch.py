@@ -450,3 +450,17 @@ def test_talquetamab_is_not_proposed_where_it_is_being_ordered() -> None:
     shown = card(select([given("teclistamab", "2026-11-05"), progression("2026-11-10")], *orders), "R05")
 
     assert "Propose talquetamab" not in [suggestion["label"] for suggestion in shown["suggestions"]]
+
+
+def test_the_card_says_why_talquetamab_is_not_proposed_once_it_has_failed() -> None:
+    history = [
+        reported("talquetamab", "2025-06-01", "2025-12-01"),
+        progression("2025-12-10"),
+        given("teclistamab", "2026-11-05"),
+        progression("2026-11-10"),
+    ]
+
+    shown = card(select(history, draft_drug("elranatamab")), "R05")
+
+    assert "No talquetamab is proposed" in shown["detail"]
+    assert "Propose talquetamab" not in [suggestion["label"] for suggestion in shown["suggestions"]]
