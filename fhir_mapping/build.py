@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 from fhir_mapping import wire
@@ -73,23 +74,26 @@ def build_history(
     """
     drafts = drafts or Drafts()
     gaps = [DataGap(GapCode.UNREADABLE, kind) for kind in unreadable]
-    resources = current((item.resource for item in found), gaps)
+    by_type: dict[type, list[Any]] = defaultdict(list)
+    for resource in current([item.resource for item in found], gaps):
+        by_type[type(resource)].append(resource)
     context = Context(
         catalog,
         as_of,
         zone,
         medications=_by_address((*found, *drafts.medications)),
-        orders_of_missed_doses=_orders_of_missed_doses(resources),
-        orders_not_taken=_orders_not_taken(resources),
+        orders_of_missed_doses=_orders_of_missed_doses(by_type[wire.MedicationAdministration]),
+        orders_not_taken=_orders_not_taken(by_type[wire.MedicationStatement]),
         gaps=gaps,
     )
     facts: dict[type, list[Any]] = defaultdict(list)
     being_placed = _being_placed(drafts, context)
-    for resource in resources:
-        if type(resource) is wire.MedicationRequest and being_placed.includes(resource, context):
-            continue
-        for fact in _READERS[type(resource)](resource, context):
-            facts[type(fact)].append(fact)
+    stored = by_type[wire.MedicationRequest]
+    by_type[wire.MedicationRequest] = [order for order in stored if not being_placed.includes(order, context)]
+    for kind, read in _READERS.items():
+        for resource in by_type[kind]:
+            for fact in read(resource, context):
+                facts[type(fact)].append(fact)
     today = ClinicalDate.on(as_of)
 
     def by_source(kind: type) -> tuple[Any, ...]:
@@ -152,11 +156,7 @@ def _drugs_of(order: wire.MedicationRequest, context: Context) -> list[str]:
     return [drug.id for drug in context.catalog.drug(medication_of(order, context) or wire.NO_CONCEPT).drugs]
 
 
-def _read_nothing(resource: wire.Resource, context: Context) -> tuple[()]:
-    """Leave alone what is looked up by reference, read as a draft, or judged when the search was read."""
-    return ()
-
-
+# The other types are looked up by reference, read as drafts, or judged when the search was read
 _READERS: Mapping[type, Callable[[Any, Context], Iterable[Any]]] = {
     wire.Observation: read_observation,
     wire.MedicationAdministration: read_medication,
@@ -166,9 +166,6 @@ _READERS: Mapping[type, Callable[[Any, Context], Iterable[Any]]] = {
     wire.Procedure: read_procedure,
     wire.AllergyIntolerance: read_allergy,
     wire.Patient: lambda patient, _: (patient,),
-    wire.Medication: _read_nothing,
-    wire.ServiceRequest: _read_nothing,
-    wire.OperationOutcome: _read_nothing,
 }
 
 
@@ -189,22 +186,20 @@ def _by_address(found: Iterable[wire.Found]) -> dict[str, wire.Medication]:
     return addresses
 
 
-def _orders_of_missed_doses(resources: Iterable[wire.Resource]) -> frozenset[str | None]:
+def _orders_of_missed_doses(administrations: Iterable[wire.MedicationAdministration]) -> frozenset[str | None]:
     """Name the orders of which an administration says that a dose was not given."""
     return frozenset(
-        local_reference(resource.request.reference)
-        for resource in resources
-        if type(resource) is wire.MedicationAdministration and resource.request and _was_not_given(resource)
+        local_reference(dose.request.reference) for dose in administrations if dose.request and _was_not_given(dose)
     )
 
 
-def _orders_not_taken(resources: Iterable[wire.Resource]) -> frozenset[str | None]:
+def _orders_not_taken(statements: Iterable[wire.MedicationStatement]) -> frozenset[str | None]:
     """Name the orders of which a statement says that the patient does not take the drug."""
     return frozenset(
         local_reference(order.reference)
-        for resource in resources
-        if type(resource) is wire.MedicationStatement and resource.based_on and _was_not_given(resource)
-        for order in resource.based_on
+        for statement in statements
+        if statement.based_on and _was_not_given(statement)
+        for order in statement.based_on
     )
 
 
@@ -232,9 +227,7 @@ def _diagnosis(facts: dict[type, list[Any]], has_problems: bool) -> Diagnosis:
     )
 
 
-def _reference(fact: Any) -> str:
-    reference: str = fact.source.reference
-    return reference
+_reference = attrgetter("source.reference")
 
 
 def _first_reference(infusion: CarTInfusion) -> str:

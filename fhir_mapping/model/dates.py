@@ -19,6 +19,8 @@ class Answer(Enum):
     NO = "no"
     UNKNOWN = "unknown"
 
+    __hash__ = object.__hash__  # members are compared by identity; the hash of Enum costs a call
+
     def __bool__(self) -> bool:
         """Refuse to be a truth value: UNKNOWN must never be read as NO by accident."""
         raise TypeError("compare an Answer with YES, NO or UNKNOWN")

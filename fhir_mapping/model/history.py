@@ -4,14 +4,14 @@ import math
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import NamedTuple
 
 from fhir_mapping.model.coverage import Coverage
 from fhir_mapping.model.dates import Answer, ClinicalDate, latest_of
 from fhir_mapping.model.vocabulary import Antigen, Certainty, ChartText, Cover, Drug, DrugClass, Tier
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRef:
+class SourceRef(NamedTuple):
     """The record that a fact comes from, e.g. "MedicationStatement/17", and the date that was read there."""
 
     reference: ChartText
@@ -124,8 +124,7 @@ class LabTest(StrEnum):
     EGFR = "egfr"
 
 
-@dataclass(frozen=True, slots=True)
-class LabResult:
+class LabResult(NamedTuple):
     """One final result in our own unit, between two bounds that are equal unless the laboratory wrote < or >.
 
     A result whose value could not be read lies between zero and infinity: it is there, and answers nothing.
