@@ -20,7 +20,7 @@ from fhir_mapping import wire
 from fhir_mapping.build import build_history, read_orders
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.coverage import Level
-from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.history import ProposedOrder, TreatmentHistory
 from fhir_mapping.needs import GATE_TOPICS, Search, coverage_of
 from fhir_mapping.readers.conditions import names_myeloma
 
@@ -63,7 +63,8 @@ def assess(body: bytes, hook: Hook, assessor: Assessor) -> Assessment:
     as_of = assessor.today()
     if request.token_is_for_another_patient:
         telemetry.warn("security: the access token is for another patient and is not used")
-    if not _is_worth_reading(request, assessor, as_of):
+    orders = read_orders(request.drafts, assessor.catalog, as_of, assessor.zone)
+    if not _is_worth_reading(request, orders):
         return _NOTHING
     gathered = Gathered()
     gathered.read(_GATE_SEARCHES, assessor.searches, request.prefetch, request.patient_id)
@@ -73,7 +74,16 @@ def assess(body: bytes, hook: Hook, assessor: Assessor) -> Assessment:
     gathered.read(rest, assessor.searches, request.prefetch, request.patient_id)
     for key in gathered.foreign_keys:
         telemetry.warn("security: another patient's data in the prefetch, dropped", prefetch_key=key)
-    history = _history(gathered, request, assessor, as_of)
+    history = build_history(
+        gathered.found,
+        coverage_of(gathered.readings),
+        assessor.catalog,
+        as_of,
+        assessor.zone,
+        request.drafts,
+        gathered.unreadable,
+        orders,
+    )
     _require_some_data(history, gathered, hook, assessor.knowledge)
     evaluation = evaluate(history, hook, assessor.knowledge, assessor.catalog.days("course_gap"))
     plan = compose(evaluation, history)
@@ -88,11 +98,10 @@ def assess(body: bytes, hook: Hook, assessor: Assessor) -> Assessment:
     )
 
 
-def _is_worth_reading(request: HookRequest, assessor: Assessor, as_of: date) -> bool:
+def _is_worth_reading(request: HookRequest, orders: tuple[ProposedOrder, ...]) -> bool:
     """Gate G2: a clinician opens the chart, or one of the judged draft orders is watched."""
     if request.hook is Hook.PATIENT_VIEW:
         return request.user_is_clinician
-    orders = read_orders(request.drafts, assessor.catalog, as_of, assessor.zone)
     return request.drafts.foreign > 0 or any(order.judged for order in orders)
 
 
@@ -102,18 +111,6 @@ def _is_surely_no_myeloma(gathered: Gathered, assessor: Assessor) -> bool:
         return False
     conditions = [item.resource for item in gathered.found if isinstance(item.resource, wire.Condition)]
     return bool(conditions) and not any(names_myeloma(c, assessor.catalog) for c in conditions)
-
-
-def _history(gathered: Gathered, request: HookRequest, assessor: Assessor, as_of: date) -> TreatmentHistory:
-    return build_history(
-        gathered.found,
-        coverage_of(gathered.readings),
-        assessor.catalog,
-        as_of,
-        assessor.zone,
-        request.drafts,
-        gathered.unreadable,
-    )
 
 
 def _require_some_data(history: TreatmentHistory, gathered: Gathered, hook: Hook, knowledge: Knowledge) -> None:

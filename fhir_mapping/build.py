@@ -66,11 +66,13 @@ def build_history(
     zone: tzinfo,
     drafts: Drafts | None = None,
     unreadable: Iterable[str] = (),
+    orders: tuple[ProposedOrder, ...] | None = None,
 ) -> TreatmentHistory:
     """Turn the resources of one patient into a treatment history as of one day of the hospital in `zone`.
 
     Never raises for anything a chart may hold: what cannot be read becomes a DataGap. `unreadable` names the
-    types of entries that were lost before they came here. The order of the resources does not matter.
+    types of entries that were lost before they came here; `orders` are the drafts, where they have been read
+    already. The order of the resources does not matter.
     """
     drafts = drafts or Drafts()
     gaps = [DataGap(GapCode.UNREADABLE, kind) for kind in unreadable]
@@ -111,7 +113,7 @@ def build_history(
         supportive_care=by_source(SupportiveCare),
         labs=by_source(LabResult),
         allergies=by_source(Allergy),
-        orders=read_orders(drafts, catalog, as_of, zone),
+        orders=read_orders(drafts, catalog, as_of, zone) if orders is None else orders,
         foreign_orders=drafts.foreign,
         unrecognised=by_source(UnrecognisedTreatment),
         gaps=tuple(sorted(gaps, key=lambda gap: (gap.code, gap.resource_type))),
