@@ -255,7 +255,7 @@ def _end_of_duration(order: wire.MedicationRequest, repeat: wire.Repeat, context
 
 
 def _starts_ahead(use: wire.MedicationUse, context: Context) -> bool:
-    """Whether a statement or an order begins after today: a plan, whatever its status says."""
+    """Whether a statement or an order begins after today; one that is called active is then a plan."""
     if isinstance(use, wire.MedicationStatement):
         starts = [use.effective_date_time or (use.effective_period or wire.NO_PERIOD).start]
     elif isinstance(use, wire.MedicationRequest):
