@@ -1,17 +1,28 @@
 """The service's settings, from the environment; every fault is reported at once, and no value is ever shown."""
 
 import os
+import time
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from cds_service.addresses import Base, base_of
 from cds_service.errors import SettingsError
+from cds_service.site import Address
 
 PREFIX = "MMCDS_"
+
+
+def _split_at_commas(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Addresses = Annotated[tuple[Address, ...], BeforeValidator(_split_at_commas)]
 
 
 class Settings(BaseSettings):
@@ -25,7 +36,12 @@ class Settings(BaseSettings):
     auth: Literal["on", "off"] = "on"
     as_of: str | None = None
     time_zone: str | None = None
+    site_file: Path | None = None
+    public_url: Addresses = ()
+    fhir_bases: Addresses = ()
+    deadline_seconds: float = Field(default=1.5, ge=0.1, le=10, allow_inf_nan=False)
     body_limit_bytes: int = Field(default=20_000_000, ge=1_000)
+    proxy: SecretStr | None = None
 
     @classmethod
     def settings_customise_sources(
@@ -69,10 +85,26 @@ class Settings(BaseSettings):
         return date.fromisoformat(self.as_of) if self.as_of else datetime.now(self.zone).date()
 
     @property
+    def callable_bases(self) -> tuple[Base, ...]:
+        """The FHIR servers that may be read without client authentication, beside those on this machine."""
+        return tuple(base for text in self.fhir_bases if (base := base_of(text)) is not None)
+
+    @property
     def development_switches(self) -> tuple[str, ...]:
         """Name the switches in force that must never be used with real patients."""
         switches = {"MMCDS_AUTH=off": self.auth == "off", "MMCDS_AS_OF": self.as_of is not None}
         return tuple(name for name, is_on in switches.items() if is_on)
+
+
+def unix_time() -> float:
+    """Give the seconds since 1970, by which tokens are judged."""
+    return time.time()
+
+
+def named_site_file(environ: Mapping[str, str] | None = None) -> Path | None:
+    """Give the site file that the environment names, also when other variables are at fault."""
+    named = (os.environ if environ is None else environ).get(f"{PREFIX}SITE_FILE")
+    return Path(named) if named else None
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -110,4 +142,7 @@ def _production_faults(given: Mapping[str, str]) -> list[str]:
         faults.append("MMCDS_AUTH=off is refused in production")
     if "as_of" in given:
         faults.append("MMCDS_AS_OF is refused in production")
+    for name in ("public_url", "fhir_bases"):
+        if any(not address.lower().startswith("https://") for address in _split_at_commas(given.get(name, ""))):
+            faults.append(f"{PREFIX}{name.upper()}: production takes https addresses only")
     return faults

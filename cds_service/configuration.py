@@ -1,0 +1,66 @@
+"""Environment and site file together: one check before the start, with every fault of both at once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cards.knowledge.loader import Knowledge
+from cds_service.errors import SettingsError
+from cds_service.settings import Settings, load_settings, named_site_file
+from cds_service.site import Site, production_faults, read_site
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What the service runs with."""
+
+    settings: Settings
+    site: Site
+
+
+def load_configuration(environ: Mapping[str, str] | None = None, knowledge: Knowledge | None = None) -> Configuration:
+    """Read the environment and the site file that it names.
+
+    With `knowledge`, the site's order codes are held against the templates that exist.
+    Raises SettingsError with the faults of both.
+    """
+    faults: list[str] = []
+    try:
+        settings = load_settings(environ)
+    except SettingsError as error:
+        path = named_site_file(environ)
+        raise SettingsError([*error.faults, *(read_site(path)[1] if path else ())]) from None
+    site, found = read_site(settings.site_file) if settings.site_file else (Site(), [])
+    faults += found
+    if settings.public_url and site.public_urls:
+        faults.append("MMCDS_PUBLIC_URL and public_urls of the site file are both set: keep one")
+    if settings.public_url:
+        site = site.model_copy(update={"public_urls": settings.public_url})
+    if not found:
+        faults += _faults_together(settings, site)
+    if knowledge is not None:
+        faults += (
+            f"site file, orders: {order.template} is no template of cards/knowledge/orders.toml"
+            for order in site.orders
+            if order.template not in knowledge.orders
+        )
+    if faults:
+        raise SettingsError(faults)
+    return Configuration(settings, site)
+
+
+def _faults_together(settings: Settings, site: Site) -> list[str]:
+    faults = list(production_faults(site)) if settings.env == "production" else []
+    if settings.auth == "on":
+        if not site.issuers:
+            faults.append(
+                "client authentication is on and no issuer is known: name a site file with issuers in "
+                "MMCDS_SITE_FILE, or set MMCDS_AUTH=off, with synthetic data only"
+            )
+        if not site.public_urls:
+            faults.append(
+                "client authentication is on and no public address is known: tokens are made for one, so set "
+                "public_urls in the site file, or MMCDS_PUBLIC_URL"
+            )
+        if settings.fhir_bases:
+            faults.append("MMCDS_FHIR_BASES counts with MMCDS_AUTH=off only: name the servers with their issuer")
+    return faults
