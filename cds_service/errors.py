@@ -4,13 +4,16 @@ CdsError
 ├── SettingsError               stops the start; lists every bad variable by name, never its value
 ├── RequestError                the caller must change something
 │   ├── MalformedRequest        400   not JSON, or a member that CDS Hooks requires is missing or wrong
+│   ├── Unauthenticated         401   any fault of client authentication; the caller is not told which
 │   ├── NotFound                404   unknown service or route
 │   ├── MethodNotAllowed        405
 │   ├── TooLarge                413
 │   └── UnsupportedMediaType    415   another Content-Type, or any Content-Encoding
-└── PatientDataError            the chart could not be used
-    ├── DataUnavailable         412   not one Topic could be read even in part
-    └── WrongFhirVersion        412   draft orders of another FHIR version
+├── PatientDataError            the chart could not be used
+│   ├── DataUnavailable         412   not one Topic could be read even in part
+│   └── WrongFhirVersion        412   draft orders of another FHIR version
+└── Unready                     the service cannot answer anybody now
+    └── KeysUnavailable         503   no key of the issuer was ever loaded
 
 A message says what happened, what it means and what to do. It never holds patient data, a token, or what the
 caller sent. One bad resource is a DataGap and one crashing rule a failed result: neither is an error here.
@@ -51,6 +54,19 @@ class MalformedRequest(RequestError):
     status = 400
     issue_code = "structure"
     label = "malformed_request"
+
+
+class Unauthenticated(RequestError):
+    """The caller could not be authenticated; `reason` is for log and metric alone, one word of a fixed list."""
+
+    status = 401
+    issue_code = "login"
+    label = "unauthenticated"
+
+    def __init__(self, reason: str) -> None:
+        """Say the same to every caller, whatever the reason."""
+        self.reason = reason
+        super().__init__("The client could not be authenticated.")
 
 
 class NotFound(RequestError):
@@ -110,6 +126,25 @@ class WrongFhirVersion(PatientDataError):
     status = 412
     issue_code = "not-supported"
     label = "wrong_fhir_version"
+
+
+class Unready(HttpError):
+    """The service cannot answer anybody now; the same request may succeed later."""
+
+    retry_after_seconds: ClassVar[int]
+
+
+class KeysUnavailable(Unready):
+    """No key of the issuer was ever loaded, so none of its tokens can be checked."""
+
+    status = 503
+    issue_code = "transient"
+    label = "keys_unavailable"
+    retry_after_seconds = 30
+
+    def __init__(self) -> None:
+        """Tell nothing of the issuer."""
+        super().__init__("Client authentication is not available now, so nothing was checked. Try again later.")
 
 
 def operation_outcome(issue_code: str, diagnostics: str) -> dict[str, Any]:
