@@ -69,3 +69,9 @@ class Response(msgspec.Struct):
     """The answer to a hook: `cards` is there even when it is empty."""
 
     cards: tuple[Card, ...]
+
+
+class ResponseAndNoActions(Response):
+    """The answer for a client that insists on a list of system actions; there are never any."""
+
+    system_actions: tuple[()] = msgspec.field(default=(), name="systemActions")

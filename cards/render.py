@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
@@ -12,7 +12,7 @@ from cards.compose import CardPlan, GapPlan, Plan, indicator_of
 from cards.evaluate import Result
 from cards.finding import Missing, Outcome, Proposal
 from cards.knowledge.loader import Knowledge
-from cards.orders import draft_order
+from cards.orders import Ordering, describe, draft_order
 from fhir_mapping.model.history import SourceRef, TreatmentHistory
 from fhir_mapping.model.vocabulary import ChartText, Topic
 
@@ -25,10 +25,11 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:@/\"'=])")
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """Whom the draft orders are for, and how a new uuid is made."""
+    """Whom the draft orders are for, how a new uuid is made, and how the client takes orders."""
 
     patient_id: str
     new_uuid: Callable[[], str]
+    ordering: Ordering = field(default_factory=Ordering)
 
 
 def render(plan: Plan, history: TreatmentHistory, knowledge: Knowledge, addressee: Addressee) -> tuple[Card, ...]:
@@ -72,7 +73,7 @@ def speak(result: Result) -> Spoken:
 
 @cache
 def _names_of(facts: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(facts))
+    return tuple(each.name for each in fields(facts))
 
 
 def _written(value: Any) -> str:
@@ -197,6 +198,8 @@ def _suggestions(
     condition = history.diagnosis.source
     for proposal, result in offered.values():
         text = knowledge.orders[proposal.template]
+        if not addressee.ordering.can_take(proposal.template, text):
+            continue
         rule = result.active.text
         label = knowledge.sources[rule.sources[0]].label
         resource = draft_order(
@@ -205,12 +208,13 @@ def _suggestions(
             addressee.patient_id,
             str(condition.reference) if condition and "/" in condition.reference else None,
             f"Suggested by rule {rule.id} ({rule.title}). Source: {label}.",
+            addressee.ordering,
         )
         yield Suggestion(
             label=text.label,
             uuid=addressee.new_uuid(),
             is_recommended=proposal.recommended,
-            actions=(Action(type="create", description=text.description, resource=resource),),
+            actions=(Action(type="create", description=describe(text, proposal), resource=resource),),
         )
 
 

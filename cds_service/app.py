@@ -6,14 +6,20 @@ from datetime import date
 
 import msgspec
 from flask import Flask
+from flask_cors import CORS
 
 from cards.knowledge.loader import load as load_knowledge
 from cards.orders import check_templates
 from cds_service.assess import Assessor
-from cds_service.routes import routes
+from cds_service.door import Door
+from cds_service.fhir.access import FhirAccess
+from cds_service.fhir.server import Servers
+from cds_service.routes import Parts, routes
 from cds_service.services import discovery
 from cds_service.settings import Settings
+from cds_service.site import Site
 from cds_service.telemetry import LogRecorder, Recorder
+from cds_service.transport import Route, Transport
 from fhir_mapping.catalog.loader import load as load_catalog
 from fhir_mapping.needs import searches
 
@@ -24,6 +30,7 @@ def _random_uuid() -> str:
 
 def make_assessor(
     settings: Settings,
+    site: Site | None = None,
     *,
     today: Callable[[], date] | None = None,
     new_uuid: Callable[[], str] = _random_uuid,
@@ -32,8 +39,10 @@ def make_assessor(
 
     Raises CatalogError or KnowledgeError, each with the list of all faults.
     """
+    site = site or Site()
     catalog, knowledge = load_catalog(), load_knowledge()
     check_templates(knowledge.orders)
+    servers = Servers(Transport(_way_out(settings, site)), site.limits.connections)
     return Assessor(
         catalog=catalog,
         knowledge=knowledge,
@@ -41,19 +50,52 @@ def make_assessor(
         today=today or settings.today,
         zone=settings.zone,
         new_uuid=new_uuid,
+        fhir=FhirAccess(servers, site.limits, encrypted_only=settings.env == "production"),
+        unsupported_types=frozenset(site.unsupported_resource_types),
+        deadline_seconds=settings.deadline_seconds,
     )
 
 
-def create_app(settings: Settings, *, recorder: Recorder | None = None, assessor: Assessor | None = None) -> Flask:
-    """Build the WSGI application."""
-    assessor = assessor or make_assessor(settings)
+def _way_out(settings: Settings, site: Site) -> Route:
+    """Give the way out: the certificates to trust and the proxy."""
+    proxy = settings.proxy.get_secret_value() if settings.proxy else None
+    return Route(verify=str(site.ca_file) if site.ca_file else True, proxy=proxy)
+
+
+def create_app(
+    settings: Settings,
+    site: Site | None = None,
+    *,
+    recorder: Recorder | None = None,
+    assessor: Assessor | None = None,
+) -> Flask:
+    """Build the WSGI application.
+
+    Raises SettingsError for keys that cannot be read, CatalogError or KnowledgeError for faults of the tables.
+    """
+    site = site or Site()
+    assessor = assessor or make_assessor(settings, site)
     app = Flask("mmcds")
     # Flask cuts a body of unannounced length off where its limit is, so ours has to be seen passed
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes + 1
-    app.extensions["mmcds_body_limit"] = settings.body_limit_bytes
-    app.extensions["mmcds_assessor"] = assessor
-    app.extensions["mmcds_recorder"] = recorder or LogRecorder()
-    app.extensions["mmcds_discovery"] = msgspec.json.encode(discovery(assessor.catalog))
-    app.extensions["mmcds_switches"] = settings.development_switches
+    CORS(
+        app,
+        origins=list(site.cors_origins),
+        methods=["GET", "POST", "OPTIONS"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["X-Request-Id"],
+        send_wildcard=False,
+        vary_header=True,
+        max_age=600,
+    )
+    app.extensions["mmcds"] = Parts(
+        assessor=assessor,
+        recorder=recorder or LogRecorder(),
+        door=Door(settings, site, assessor.fhir.servers.transport),
+        discovery=msgspec.json.encode(discovery(assessor.catalog)),
+        body_limit_bytes=settings.body_limit_bytes,
+        switches=settings.development_switches,
+        crd_empty_system_actions=site.crd_empty_system_actions,
+    )
     app.register_blueprint(routes)
     return app

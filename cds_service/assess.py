@@ -1,8 +1,9 @@
 """One request, start to finish: parse, read the chart, build the history, ask the rules, word the cards."""
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -11,13 +12,16 @@ from cards.compose import compose
 from cards.evaluate import Result, evaluate
 from cards.finding import Hook
 from cards.knowledge.loader import Knowledge
+from cards.orders import Ordering
 from cards.render import Addressee, render
 from cds_service import telemetry
+from cds_service.callers import Caller
 from cds_service.errors import DataUnavailable
+from cds_service.fhir.access import FhirAccess
 from cds_service.gather import Gathered
 from cds_service.hook_models import HookRequest, parse_request
 from fhir_mapping import wire
-from fhir_mapping.build import build_history, read_orders
+from fhir_mapping.build import Drafts, build_history, read_orders, unresolved_medications
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.coverage import Level
 from fhir_mapping.model.history import ProposedOrder, TreatmentHistory
@@ -37,6 +41,9 @@ class Assessor:
     today: Callable[[], date]
     zone: ZoneInfo
     new_uuid: Callable[[], str]
+    fhir: FhirAccess
+    unsupported_types: frozenset[str]
+    deadline_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,54 +55,85 @@ class Assessment:
     shown: tuple[str, ...] = ()
     coverage: Mapping[str, str] = field(default_factory=dict)
     gaps: Mapping[str, int] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
 
 
 _NOTHING = Assessment()
 
 
-def assess(body: bytes, hook: Hook, assessor: Assessor) -> Assessment:
-    """Answer one hook request.
+def assess(body: bytes, hook: Hook, assessor: Assessor, caller: Caller | None = None) -> Assessment:
+    """Answer one hook request; without a caller, no FHIR server is read.
 
     Raises RequestError for a request that cannot be used, PatientDataError when nothing could be read.
     """
+    deadline = time.monotonic() + assessor.deadline_seconds
     request = parse_request(body, hook)
+    if hook is not Hook.PATIENT_VIEW and not request.has_draft_orders:
+        telemetry.warn("registration: an order hook came without draft orders")
+    reader, no_access = assessor.fhir.reader(request, caller, deadline)
+    gathered = Gathered(
+        assessor.searches,
+        request.prefetch,
+        request.patient_id,
+        reader,
+        no_access,
+        assessor.unsupported_types,
+    )
+    try:
+        return _assess(request, gathered, assessor, caller.ordering if caller else Ordering())
+    finally:
+        if reader is not None:
+            reader.stop()
+
+
+def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, ordering: Ordering) -> Assessment:
     as_of = assessor.today()
-    if request.token_is_for_another_patient:
-        telemetry.warn("security: the access token is for another patient and is not used")
-    orders = read_orders(request.drafts, assessor.catalog, as_of, assessor.zone)
+    drafts = _with_medications(request.drafts, gathered)
+    orders = read_orders(drafts, assessor.catalog, as_of, assessor.zone)
     if not _is_worth_reading(request, orders):
         return _NOTHING
-    gathered = Gathered()
-    gathered.read(_GATE_SEARCHES, assessor.searches, request.prefetch, request.patient_id)
+    gathered.start()
+    gathered.finish(_GATE_SEARCHES)
     if _is_surely_no_myeloma(gathered, assessor):
         return _NOTHING
-    rest = [key for key in assessor.searches if key not in _GATE_SEARCHES]
-    gathered.read(rest, assessor.searches, request.prefetch, request.patient_id)
+    gathered.finish(key for key in assessor.searches if key not in _GATE_SEARCHES)
+    records = [item.resource for item in gathered.found]
+    gathered.look_up(unresolved_medications(records, (*gathered.found, *drafts.medications)))
     for key in gathered.foreign_keys:
-        telemetry.warn("security: another patient's data in the prefetch, dropped", prefetch_key=key)
+        telemetry.warn("security: another patient's data, dropped", prefetch_key=key)
     history = build_history(
         gathered.found,
-        coverage_of(gathered.readings),
+        coverage_of(gathered.readings, assessor.unsupported_types),
         assessor.catalog,
         as_of,
         assessor.zone,
-        request.drafts,
+        drafts,
         gathered.unreadable,
         orders,
     )
-    _require_some_data(history, gathered, hook, assessor.knowledge)
-    evaluation = evaluate(history, hook, assessor.knowledge, assessor.catalog.days("course_gap"))
+    _require_some_data(history, gathered, request.hook, assessor.knowledge)
+    evaluation = evaluate(history, request.hook, assessor.knowledge, assessor.catalog.days("course_gap"))
     plan = compose(evaluation, history)
-    cards = render(plan, history, assessor.knowledge, Addressee(request.patient_id, assessor.new_uuid))
+    addressee = Addressee(request.patient_id, assessor.new_uuid, ordering)
+    cards = render(plan, history, assessor.knowledge, addressee)
     return Assessment(
         cards=cards,
         rules=_outcomes(evaluation.results),
         shown=tuple(card.source.topic.code for card in cards),
         coverage={topic.value: coverage.level.value for topic, coverage in history.coverage.topics.items()},
         gaps=dict(Counter(gap.code.value for gap in history.gaps)),  # asdict cannot copy a Counter
+        origins=gathered.origins,
         faults=tuple(f"{r.active.text.id}: {r.fault}" for r in evaluation.results if r.fault),
     )
+
+
+def _with_medications(drafts: Drafts, gathered: Gathered) -> Drafts:
+    """Read the Medications that drafts refer to first: without them nobody can say whether an order is watched."""
+    references = unresolved_medications([order for order, _ in drafts.orders], drafts.medications)
+    if not references:
+        return drafts
+    return replace(drafts, medications=(*drafts.medications, *gathered.look_up(references)))
 
 
 def _is_worth_reading(request: HookRequest, orders: tuple[ProposedOrder, ...]) -> bool:
@@ -116,7 +154,8 @@ def _is_surely_no_myeloma(gathered: Gathered, assessor: Assessor) -> bool:
 def _require_some_data(history: TreatmentHistory, gathered: Gathered, hook: Hook, knowledge: Knowledge) -> None:
     topics = {topic for active in knowledge.for_hook(hook) for topic in active.rule.reads} - GATE_TOPICS
     if all(history.coverage.of(topic).level is Level.UNAVAILABLE for topic in topics):
-        raise DataUnavailable(key for key, reading in gathered.readings.items() if reading.level is Level.UNAVAILABLE)
+        unread = {k: gathered.origins[k] for k, r in gathered.readings.items() if r.level is Level.UNAVAILABLE}
+        raise DataUnavailable(unread)
 
 
 def _outcomes(results: tuple[Result, ...]) -> Mapping[str, tuple[str, ...]]:

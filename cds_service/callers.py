@@ -1,12 +1,14 @@
-"""Who calls: which FHIR servers its requests may name, and in which dialect it takes its cards."""
+"""Who calls: which FHIR servers its requests may name, and how it takes draft orders."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+from cards.orders import Ordering, OwnCode
 from cds_service.addresses import Base, base_of
-from cds_service.site import Issuer
+from cds_service.site import Dialect, Issuer, OrderCode
 
-Dialect = Literal["standard", "epic"]
+# Epic names code systems by their OIDs, and takes an order's details from its own record of the code
+_EPIC_RXNORM = "urn:oid:2.16.840.1.113883.6.88"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class Caller:
     """
 
     name: str
-    dialect: Dialect = "standard"
+    ordering: Ordering = field(default_factory=Ordering)
     fhir_bases: frozenset[Base] = frozenset()
     open_fhir_bases: frozenset[Base] = frozenset()
     loopback: bool = False
@@ -32,14 +34,23 @@ class Caller:
         return base in self.open_fhir_bases or (self.loopback and base.is_loopback)
 
 
-def caller_of(issuer: Issuer) -> Caller:
+def caller_of(issuer: Issuer, orders: Sequence[OrderCode]) -> Caller:
     """Make the caller of an issuer that has been authenticated."""
-    return Caller(issuer.name, issuer.dialect, _bases(issuer.fhir_bases), _bases(issuer.open_fhir_bases))
+    ordering = ordering_of(issuer.dialect, orders)
+    return Caller(issuer.name, ordering, _bases(issuer.fhir_bases), _bases(issuer.open_fhir_bases))
 
 
-def anyone(fhir_bases: tuple[Base, ...]) -> Caller:
+def anyone(fhir_bases: tuple[Base, ...], orders: Sequence[OrderCode]) -> Caller:
     """Make the caller while authentication is off: it may name the servers of MMCDS_FHIR_BASES and this machine."""
-    return Caller("anyone", open_fhir_bases=frozenset(fhir_bases), loopback=True)
+    return Caller("anyone", ordering_of("standard", orders), open_fhir_bases=frozenset(fhir_bases), loopback=True)
+
+
+def ordering_of(dialect: Dialect, orders: Sequence[OrderCode]) -> Ordering:
+    """Say how a client of this dialect takes orders, with the site's own codes."""
+    own = {order.template: OwnCode(order.system, order.code, order.display) for order in orders}
+    if dialect == "epic":
+        return Ordering(own, rxnorm=_EPIC_RXNORM, needs_code=True)
+    return Ordering(own)
 
 
 def _bases(addresses: tuple[str, ...]) -> frozenset[Base]:

@@ -19,7 +19,7 @@ A message says what happened, what it means and what to do. It never holds patie
 caller sent. One bad resource is a DataGap and one crashing rule a failed result: neither is an error here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 
@@ -105,6 +105,37 @@ class PatientDataError(HttpError):
     """The chart could not be used."""
 
 
+# What an integrator reads when nothing could be read; one word stands for each in the log
+_CAUSES = {
+    "prefetch": "the prefetch value is an error, or no FHIR",
+    "no_server": "the request names no fhirServer",
+    "not_allowed": "the fhirServer is not on the list of this service",
+    "no_token": "the request brings no access token",
+    "bad_token": "fhirAuthorization holds no usable Bearer token",
+    "token_expired": "the access token has expired",
+    "token_for_another_patient": "the access token is for another patient",
+    "bad_patient_id": "the patient's id cannot be asked for",
+    "unauthorized": "the server refused the access token (401)",
+    "forbidden": "the server forbids it (403)",
+    "not_found": "the server has no such thing (404)",
+    "throttled": "the server has too many requests (429)",
+    "server_error": "the server failed (5xx)",
+    "status": "the server answered with another status",
+    "operation_outcome": "the server answered with an OperationOutcome",
+    "not_fhir": "the server's answer is no FHIR JSON",
+    "fhir_version": "the server does not speak FHIR R4",
+    "another_patient": "the answer holds another patient's data",
+    "foreign": "the prefetch value holds another patient's data",
+    "foreign_link": "the next page is at another address",
+    "timeout": "the server did not answer in time",
+    "connection": "the server could not be reached",
+    "tls": "the server's certificate is not trusted",
+    "too_large": "the answers are too large",
+    "broken": "the answer broke off",
+    "breaker_open": "the server did not answer lately and is left alone for some seconds",
+}
+
+
 class DataUnavailable(PatientDataError):
     """Nothing that the rules of this hook need could be read."""
 
@@ -112,11 +143,15 @@ class DataUnavailable(PatientDataError):
     issue_code = "required"
     label = "data_unavailable"
 
-    def __init__(self, keys: Iterable[str]) -> None:
-        """Name the prefetch keys without a usable value."""
+    def __init__(self, unread: Mapping[str, str]) -> None:
+        """Name the prefetch keys without a usable value, each with one word on why it was not read elsewhere."""
+        causes: dict[str, list[str]] = {}
+        for key, cause in unread.items():
+            causes.setdefault(_CAUSES.get(cause, cause.replace("_", " ")), []).append(key)
+        why = "; ".join(f"{cause} ({', '.join(keys)})" for cause, keys in causes.items())
         super().__init__(
             "None of the patient's data that this service needs could be read, so nothing was checked. "
-            f"Supply these prefetch keys: {', '.join(keys)}."
+            f"Supply these prefetch keys: {', '.join(unread)}. Why they were not read from the FHIR server: {why}."
         )
 
 

@@ -1,54 +1,125 @@
-"""Gets the resources that the rules need, and notes for every search how completely it was answered."""
+"""Gets the resources that the rules need, and notes for every search how completely it was answered.
 
-from collections.abc import Iterable, Mapping
+What the client sent comes first; the rest is read from its FHIR server where that may be done.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cds_service.fhir.reader import Answer, Reader
 from cds_service.hook_models import are_about
 from fhir_mapping import wire
 from fhir_mapping.model.coverage import Level
 from fhir_mapping.needs import Reading, Search
 
 _UNAVAILABLE = Reading(Level.UNAVAILABLE)
+_FROM_PREFETCH = "prefetch"
+_FROM_FHIR = "fhir"
 
 
 @dataclass(slots=True)
 class Gathered:
-    """What was read so far; `foreign_keys` names the prefetch keys that were dropped for another patient's data."""
+    """What was read so far.
 
+    `reader` is None where no FHIR server may be read, `no_access` says why. `origins` says of every search where it was
+    read, or in one word why it was not; `foreign_keys` names those that held another patient's data.
+    """
+
+    searches: Mapping[str, Search]
+    prefetch: Mapping[str, wire.Pile | None]
+    patient_id: str
+    reader: Reader | None = None
+    no_access: str = ""
+    unsupported_types: Collection[str] = ()
     found: list[wire.Found] = field(default_factory=list)
     readings: dict[str, Reading] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
     foreign_keys: list[str] = field(default_factory=list)
+    origins: dict[str, str] = field(default_factory=dict)
+    _sent: dict[str, wire.Pile | None] = field(default_factory=dict)
+    _asked: set[str] = field(default_factory=set)
 
-    def read(
-        self,
-        keys: Iterable[str],
-        searches: Mapping[str, Search],
-        prefetch: Mapping[str, wire.Pile | None],
-        patient_id: str,
-    ) -> None:
-        """Read some of the searches from the prefetch."""
+    def start(self) -> None:
+        """Look through what was sent, and have everything else searched for, all at once."""
+        for key, search in self.searches.items():
+            pile = self.prefetch.get(key)
+            if pile is not None and not are_about(pile.found, self.patient_id):
+                self.foreign_keys.append(key)
+                pile = None
+            self._sent[key] = pile
+            if self.reader is None or _answers(pile, search):
+                continue
+            if pile is not None and pile.next_link is not None:
+                self._asked.add(key)
+                self.reader.follow(key, pile)
+            elif search.resource_type not in self.unsupported_types:
+                self._asked.add(key)
+                self.reader.start(key, search.query)
+
+    def finish(self, keys: Iterable[str]) -> None:
+        """Take some of the searches in, waiting for those that are under way."""
         for key in keys:
-            self.readings[key] = self._read_one(key, searches[key], prefetch.get(key), patient_id)
+            search, sent = self.searches[key], self._sent[key]
+            if key in self._asked and self.reader is not None:
+                answer = self.reader.answer(key)
+                self._take_answer(key, search, sent, answer)
+            else:
+                why = "foreign" if key in self.foreign_keys else self.no_access or "not_sent"
+                self.origins[key] = _FROM_PREFETCH if sent is not None else why
+                self.readings[key] = self._take(search, sent)
 
-    def _read_one(self, key: str, search: Search, pile: wire.Pile | None, patient_id: str) -> Reading:
+    def look_up(self, references: Iterable[str]) -> Sequence[wire.Found]:
+        """Read the Medications that records refer to and nobody sent."""
+        found = self.reader.medications(references) if self.reader is not None else ()
+        self.found += found
+        return found
+
+    def _take_answer(self, key: str, search: Search, sent: wire.Pile | None, answer: Answer) -> None:
+        pile = answer.pile
+        if answer.fault == "another_patient":
+            self.foreign_keys.append(key)
+        elif pile is None or (answer.fault and sent is not None and pile.entries <= sent.entries):
+            pile = sent  # a part that was sent is better than nothing
+        self.origins[key] = answer.fault or _FROM_FHIR
+        reading = self._take(search, pile)
+        if answer.fault and reading.level is Level.COMPLETE:
+            reading = Reading(Level.PARTIAL, reading.entries)
+        self.readings[key] = reading
+
+    def _take(self, search: Search, pile: wire.Pile | None) -> Reading:
         if pile is None:
             return _UNAVAILABLE
-        if not are_about(pile.found, patient_id):
-            self.foreign_keys.append(key)
-            return _UNAVAILABLE
-        kinds = [type(item.resource).__name__ for item in pile.found]
-        wanted = kinds.count(search.resource_type)
-        outcomes: list[wire.OperationOutcome] = []
-        if wanted < len(kinds):
-            outcomes = [o for item in pile.found if isinstance(o := item.resource, wire.OperationOutcome)]
-        failed = any(outcome.says_failed for outcome in outcomes)
-        others = len(pile.found) - len(outcomes) + len(pile.other_types)
-        if not wanted and (failed or others):
-            return _UNAVAILABLE  # an error, or nothing but resources of other types
-        self.found += pile.found
-        self.unreadable += (kind or search.resource_type for kind in pile.unreadable)
-        is_complete = pile.is_whole and not pile.unreadable and not failed
-        if outcomes and not wanted and len(pile.found) == len(outcomes):
-            is_complete = not pile.unreadable  # "no results", said as a warning
-        return Reading(Level.COMPLETE if is_complete else Level.PARTIAL, wanted)
+        reading = _reading_of(pile, search)
+        if reading.level is not Level.UNAVAILABLE:
+            self.found += pile.found
+            self.unreadable += (kind or search.resource_type for kind in pile.unreadable)
+        return reading
+
+
+def _answers(pile: wire.Pile | None, search: Search) -> bool:
+    """Whether what was sent answers a search, be it by an error: then the server is not asked again."""
+    if pile is None or pile.next_link is not None:
+        return False
+    reading = _reading_of(pile, search)
+    if reading.level is Level.COMPLETE or _outcomes(pile):
+        return True
+    # Parts that the client could not give us, the server will not give either; but it has the rest of a longer list
+    return reading.level is Level.PARTIAL and pile.is_whole
+
+
+def _reading_of(pile: wire.Pile, search: Search) -> Reading:
+    kinds = [type(item.resource).__name__ for item in pile.found]
+    wanted = kinds.count(search.resource_type)
+    outcomes = _outcomes(pile) if wanted < len(kinds) else []
+    failed = any(outcome.says_failed for outcome in outcomes)
+    others = len(pile.found) - len(outcomes) + len(pile.other_types)
+    if not wanted and (failed or others):
+        return _UNAVAILABLE  # an error, or nothing but resources of other types
+    is_complete = pile.is_whole and not pile.unreadable and not failed
+    if outcomes and not wanted and len(pile.found) == len(outcomes):
+        is_complete = not pile.unreadable  # "no results", said as a warning
+    return Reading(Level.COMPLETE if is_complete else Level.PARTIAL, wanted)
+
+
+def _outcomes(pile: wire.Pile) -> list[wire.OperationOutcome]:
+    return [o for item in pile.found if isinstance(o := item.resource, wire.OperationOutcome)]

@@ -1,10 +1,12 @@
 """The hook request: what CDS Hooks requires is checked, everything else is taken as it comes."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
+from pydantic import SecretStr
 
 from cards.finding import Hook
 from cds_service.errors import MalformedRequest, WrongFhirVersion
@@ -15,6 +17,7 @@ from fhir_mapping.readers.context import local_reference
 _OTHER_FHIR_VERSIONS = frozenset(
     {"MedicationOrder", "DiagnosticOrder", "ProcedureRequest", "ReferralRequest", "NutritionRequest"}
 )
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,20000}=*")  # RFC 6750; nothing else may stand in a header
 _LONGEST_ID = 1_024  # characters; FHIR allows 64, Epic's draft ids have about 190
 
 
@@ -23,6 +26,7 @@ class _Envelope(msgspec.Struct, rename="camel"):
     hook_instance: Raw | UnsetType = UNSET
     context: Raw | UnsetType = UNSET
     prefetch: Raw | UnsetType = UNSET
+    fhir_server: Raw | UnsetType = UNSET
     fhir_authorization: Raw | UnsetType = UNSET
 
 
@@ -40,13 +44,30 @@ class _Context(msgspec.Struct, rename="camel"):
 
 
 class _Authorization(msgspec.Struct):
-    patient: str | None = None
+    access_token: Raw | UnsetType = UNSET
+    token_type: Raw | UnsetType = UNSET
+    expires_in: Raw | UnsetType = UNSET
+    patient: Raw | UnsetType = UNSET
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
 _sound_envelope = msgspec.json.Decoder(_SoundEnvelope)
 
 _NONE_ON_RECORD = wire.Pile()
+
+
+@dataclass(frozen=True, slots=True)
+class FhirOffer:
+    """What a request offers for reading from its FHIR server; what of it may be used is decided later.
+
+    `token` is None where no usable one was sent; `expires_in` is in seconds, None where it is not said. `fault` says in
+    one word why a token that was sent is not used.
+    """
+
+    server: str | None = None
+    token: SecretStr | None = None
+    expires_in: float | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +79,8 @@ class HookRequest:
     user_is_clinician: bool
     drafts: Drafts = field(default_factory=Drafts)
     prefetch: Mapping[str, wire.Pile | None] = field(default_factory=dict)
-    token_is_for_another_patient: bool = False
+    fhir: FhirOffer = field(default_factory=FhirOffer)
+    has_draft_orders: bool = False
 
 
 def parse_request(body: bytes, hook: Hook) -> HookRequest:
@@ -84,7 +106,8 @@ def parse_request(body: bytes, hook: Hook) -> HookRequest:
         user_is_clinician=(local_reference(user) or "").partition("/")[0] not in {"Patient", "RelatedPerson"},
         drafts=_drafts(context, patient_id, hook),
         prefetch=prefetch,
-        token_is_for_another_patient=_is_for_another_patient(envelope.fhir_authorization, patient_id),
+        fhir=_fhir_offer(envelope, patient_id),
+        has_draft_orders=context.draft_orders is not UNSET,
     )
 
 
@@ -121,9 +144,25 @@ def _text(raw: Raw | UnsetType, name: str) -> str:
     return text
 
 
-def _is_for_another_patient(raw: Raw | UnsetType, patient_id: str) -> bool:
-    authorization = wire.decode(raw, _Authorization)
-    return authorization is not None and authorization.patient not in {None, patient_id}
+def _fhir_offer(envelope: _Envelope, patient_id: str) -> FhirOffer:
+    """Take what is needed to read from the FHIR server; whatever is odd about it costs that access and no more."""
+    server = wire.decode(envelope.fhir_server, str)
+    if envelope.fhir_authorization is UNSET:
+        return FhirOffer(server)
+    authorization = wire.decode(envelope.fhir_authorization, _Authorization)
+    if authorization is None:
+        return FhirOffer(server, fault="bad_token")
+    patient = wire.decode(authorization.patient, str)
+    if patient is not None and patient.removeprefix("Patient/") != patient_id:
+        return FhirOffer(server, fault="token_for_another_patient")
+    token = wire.decode(authorization.access_token, str)
+    kind = wire.decode(authorization.token_type, str)
+    if token is None or not _TOKEN.fullmatch(token) or (kind is not None and kind.lower() != "bearer"):
+        return FhirOffer(server, fault="bad_token")
+    expires_in = wire.decode(authorization.expires_in, float)
+    if expires_in is not None and expires_in <= 0:
+        return FhirOffer(server, fault="token_expired")
+    return FhirOffer(server, SecretStr(token), expires_in)
 
 
 def _drafts(context: _Context, patient_id: str, hook: Hook) -> Drafts:

@@ -3,19 +3,26 @@
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import msgspec
 from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from cards.card import Response as Cards
+from cards.card import ResponseAndNoActions as CardsAndNoActions
+from cards.finding import Hook
 from cds_service import __version__, telemetry
 from cds_service.assess import Assessment, Assessor, assess
+from cds_service.door import Door
 from cds_service.errors import (
     HttpError,
+    KeysUnavailable,
     MethodNotAllowed,
     NotFound,
     TooLarge,
+    Unauthenticated,
+    Unready,
     UnsupportedMediaType,
     operation_outcome,
 )
@@ -23,10 +30,29 @@ from cds_service.services import SERVICES, Service
 from cds_service.telemetry import DecisionRecord, Recorder
 
 _JSON = "application/json"
+_DISCOVERY = "/cds-services"
 _ACCEPTED = {_JSON, "application/fhir+json"}
 _encoder = msgspec.json.Encoder()
 
 routes = Blueprint("cds", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the routes work with; app.py puts it together."""
+
+    assessor: Assessor
+    recorder: Recorder
+    door: Door
+    discovery: bytes
+    body_limit_bytes: int
+    switches: tuple[str, ...]
+    crd_empty_system_actions: bool
+
+
+def _parts() -> Parts:
+    parts: Parts = current_app.extensions["mmcds"]
+    return parts
 
 
 @routes.before_app_request
@@ -36,10 +62,12 @@ def start_request() -> None:
     g.started = time.perf_counter()
 
 
-@routes.get("/cds-services")
+@routes.get(_DISCOVERY)
 def discover() -> Response:
     """Describe the services."""
-    return _json(current_app.extensions["mmcds_discovery"])
+    parts = _parts()
+    parts.door.admit_to_discovery(request.headers.get("Authorization"), _DISCOVERY)
+    return _json(parts.discovery)
 
 
 @routes.post("/cds-services/<service_id>")
@@ -47,15 +75,29 @@ def call_service(service_id: str) -> Response:
     """Answer one hook call with cards."""
     service = _service(service_id)
     g.service = service.id
+    parts = _parts()
+    caller = parts.door.admit(request.headers.get("Authorization"), f"{_DISCOVERY}/{service.id}")
+    g.caller = caller.name
     _require_json()
     body = _read_body()
     g.started = time.perf_counter()
-    assessor: Assessor = current_app.extensions["mmcds_assessor"]
-    assessment = assess(body, service.hook, assessor)
+    assessment = assess(body, service.hook, parts.assessor, caller)
     for fault in assessment.faults:
         telemetry.warn("a rule failed", request_id=g.request_id, fault=fault)
     _record(200, "answered", assessment)
-    return _json(_encoder.encode(Cards(cards=assessment.cards)))
+    answer = Cards(cards=assessment.cards)
+    if parts.crd_empty_system_actions and service.hook is Hook.ORDER_SIGN:
+        answer = CardsAndNoActions(cards=assessment.cards)
+    return _json(_encoder.encode(answer))
+
+
+@routes.post("/cds-services/<service_id>/feedback")
+def take_feedback(service_id: str) -> Response:
+    """Turn feedback away: it is not collected, and a client must not believe that it is."""
+    service = _service(service_id)
+    path = f"{_DISCOVERY}/{service.id}"
+    _parts().door.admit(request.headers.get("Authorization"), f"{path}/feedback", path)
+    raise NotFound("This version does not collect feedback.")
 
 
 @routes.get("/healthz")
@@ -66,7 +108,9 @@ def health() -> Response:
 
 @routes.get("/readyz")
 def readiness() -> Response:
-    """Say that catalogue and knowledge are loaded: without them no application is made."""
+    """Say that the tables are loaded, without which no application is made, and that clients can be authenticated."""
+    if not _parts().door.is_ready():
+        raise KeysUnavailable
     return _json(b'{"status":"ready"}')
 
 
@@ -74,14 +118,19 @@ def readiness() -> Response:
 def tell_caller(error: HttpError) -> Response:
     """Translate an error of ours into its status and an OperationOutcome."""
     _record(error.status, error.label, Assessment())
-    return _json(_encoder.encode(operation_outcome(error.issue_code, str(error))), error.status)
+    response = _json(_encoder.encode(operation_outcome(error.issue_code, str(error))), error.status)
+    if isinstance(error, Unauthenticated):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, Unready):
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
+    return response
 
 
 @routes.app_errorhandler(HTTPException)
 def tell_caller_of_http(error: HTTPException) -> Response:
     """Translate what Flask found wrong with a request before it reached a route."""
     if isinstance(error, RequestEntityTooLarge):
-        limit = current_app.extensions["mmcds_body_limit"]
+        limit = _parts().body_limit_bytes
         return tell_caller(TooLarge(f"The body is larger than the limit of {limit} bytes."))
     if error.code == MethodNotAllowed.status:
         response = tell_caller(MethodNotAllowed("This address does not take this method."))
@@ -110,7 +159,7 @@ def add_headers(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["X-Request-Id"] = g.request_id
-    switches: tuple[str, ...] = current_app.extensions["mmcds_switches"]
+    switches = _parts().switches
     if switches:
         response.headers["X-Mmcds-Not-For-Patients"] = ", ".join(switches)
     return response
@@ -132,7 +181,7 @@ def _require_json() -> None:
 
 def _read_body() -> bytes:
     body = request.get_data(cache=False)
-    if len(body) > current_app.extensions["mmcds_body_limit"]:
+    if len(body) > _parts().body_limit_bytes:
         raise RequestEntityTooLarge
     return body
 
@@ -145,20 +194,20 @@ def _record(status: int, label: str, assessment: Assessment) -> None:
     """Keep a decision record of every call of a service, also of one that failed."""
     if "service" not in g:
         return
-    recorder: Recorder = current_app.extensions["mmcds_recorder"]
-    assessor: Assessor = current_app.extensions["mmcds_assessor"]
     telemetry.keep(
-        recorder,
+        _parts().recorder,
         DecisionRecord(
             request_id=g.request_id,
             service=g.service,
+            issuer=g.get("caller", ""),
             status=status,
             label=label,
             code_version=__version__,
-            knowledge_version=assessor.knowledge.version,
+            knowledge_version=_parts().assessor.knowledge.version,
             rules=assessment.rules,
             shown=assessment.shown,
             coverage=assessment.coverage,
+            origins=assessment.origins,
             gaps=assessment.gaps,
             milliseconds=round((time.perf_counter() - g.started) * 1_000, 3),
         ),

@@ -1,4 +1,4 @@
-"""Runs the application under gunicorn: one worker of threads, the collector frozen once everything is loaded."""
+"""Runs the application under gunicorn: workers of threads, the collector frozen once everything is loaded."""
 
 import contextlib
 import gc
@@ -13,9 +13,10 @@ from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
 from cds_service import telemetry
-from cds_service.errors import MalformedRequest, SettingsError, operation_outcome
+from cds_service.errors import MalformedRequest, operation_outcome
 from cds_service.routes import tell_caller
 from cds_service.settings import Settings
+from cds_service.site import Site
 
 _THREADS = 8
 _GRACEFUL_SECONDS = 5
@@ -38,11 +39,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     """The WSGI server of one application."""
 
-    def __init__(self, app: Flask, settings: Settings) -> None:
+    def __init__(self, app: Flask, settings: Settings, site: Site) -> None:
         """Take a finished application: it is loaded once, before the worker starts."""
         self._app = app
         app.register_error_handler(ParseException, _tell_of_broken_body)
         self._settings = settings
+        self._workers = site.workers
         super().__init__()
 
     def load_config(self) -> None:
@@ -50,7 +52,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         for name, value in {
             "bind": f"{self._settings.host}:{self._settings.port}",
             "worker_class": Worker,
-            "workers": 1,
+            "workers": self._workers,
             "threads": _THREADS,
             "preload_app": True,
             "graceful_timeout": _GRACEFUL_SECONDS,
@@ -67,17 +69,6 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 
     def _say_ready(self, server: Any) -> None:
         telemetry.log("listening", address=f"http://{self._settings.host}:{self._settings.port}")
-
-
-def refuse_without_auth_switch(settings: Settings) -> None:
-    """Client authentication is not there yet, so nobody may think that it is on.
-
-    Raises SettingsError unless MMCDS_AUTH=off is set.
-    """
-    if settings.auth == "on":
-        raise SettingsError(
-            ["MMCDS_AUTH: this version cannot authenticate clients; set MMCDS_AUTH=off, with synthetic data only"]
-        )
 
 
 def _tell_of_broken_body(error: ParseException) -> Response:

@@ -14,6 +14,8 @@ SANDBOX_HOST = "sandbox.cds-hooks.org"
 
 Algorithm = Literal["ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]
 
+Dialect = Literal["standard", "epic"]
+
 
 def _is_address(text: str) -> str:
     if base_of(text) is None:
@@ -51,7 +53,7 @@ class Issuer(_Table):
     replay: Literal["refuse", "allow"] = Field("refuse", description="what to do with a jti that was used before")
     fhir_bases: tuple[Address, ...] = Field((), description="FHIR servers that its requests may name")
     open_fhir_bases: tuple[Address, ...] = Field((), description="FHIR servers that are read without a token")
-    dialect: Literal["standard", "epic"] = "standard"
+    dialect: Dialect = "standard"
 
     @model_validator(mode="after")
     def _has_keys(self) -> "Issuer":

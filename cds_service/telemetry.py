@@ -9,6 +9,11 @@ from typing import Any, Protocol
 
 import structlog
 
+# Libraries would name addresses, and with them patients
+for _library in ("urllib3", "requests", "flask_cors"):
+    logging.getLogger(_library).addHandler(logging.NullHandler())
+    logging.getLogger(_library).propagate = False
+
 # Nothing else may appear in a log line: no patient, user, order, hookInstance, header, body or exception text
 ALLOWED_KEYS = frozenset(
     {
@@ -32,6 +37,9 @@ ALLOWED_KEYS = frozenset(
         "place",
         "address",
         "dropped_keys",
+        "issuer",
+        "reason",
+        "origins",
     }
 )
 
@@ -40,19 +48,22 @@ ALLOWED_KEYS = frozenset(
 class DecisionRecord:
     """What was decided in one call, without patient data.
 
-    `rules` maps each rule to its outcomes, `coverage` each Topic to how completely it was read, `gaps` counts
-    what could not be read by reason; `milliseconds` is the time from the last body byte to the answer.
+    `issuer` is the caller's alias; `rules` maps each rule to its outcomes, `coverage` each Topic to how completely it
+    was read, `origins` each search to where it was read or to why it was not, `gaps` counts what could not be read by
+    reason; `milliseconds` is the time from the last body byte to the answer.
     """
 
     request_id: str
     service: str
     status: int
     label: str
+    issuer: str
     code_version: str
     knowledge_version: str
     rules: Mapping[str, tuple[str, ...]]
     shown: tuple[str, ...]
     coverage: Mapping[str, str]
+    origins: Mapping[str, str]
     gaps: Mapping[str, int]
     milliseconds: float
 

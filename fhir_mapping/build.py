@@ -58,6 +58,24 @@ def read_orders(drafts: Drafts, catalog: Catalog, as_of: date, zone: tzinfo) -> 
     return read + (UNREADABLE_ORDER,) * drafts.unreadable
 
 
+def unresolved_medications(records: Iterable[wire.Resource], medications: Iterable[wire.Found]) -> list[str]:
+    """Name the Medications that drug records refer to and that are not among those sent, nor within the record."""
+    referring = [r for r in records if isinstance(r, wire.MedicationUse) and r.medication_reference is not None]
+    if not referring:
+        return []
+    known = _by_address(medications)
+    references = {
+        use.medication_reference.reference
+        for use in referring
+        if use.medication_codeable_concept is None and use.medication_reference and use.medication_reference.reference
+    }
+    return sorted(
+        reference
+        for reference in references
+        if not reference.startswith(("#", "urn:")) and known.keys().isdisjoint({reference, local_reference(reference)})
+    )
+
+
 def build_history(
     found: Sequence[wire.Found],
     coverage: Coverage,

@@ -3,7 +3,7 @@
 The keys are a contract with every EHR that calls us: they may grow, but none is ever renamed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from fhir_mapping.catalog.loader import Catalog
@@ -46,8 +46,21 @@ NEEDS: Mapping[Topic, Need] = {
 # What opens the chart; every rule stands behind gates that read them, so they are no rule's own Topic
 GATE_TOPICS = frozenset({Topic.PATIENT, Topic.DIAGNOSIS})
 
-_PATIENT = "{{context.patientId}}"
+PATIENT_ID_HERE = "{{context.patientId}}"  # what each client replaces with the patient's id
+
 _OBSERVED = ("cancer-disease-status", "cd4-count", "anc", "creatinine", "egfr")
+
+
+RESOURCE_TYPES: Mapping[str, str] = {
+    "patient": "Patient",
+    "conditions": "Condition",
+    "medicationStatements": "MedicationStatement",
+    "medicationRequests": "MedicationRequest",
+    "medicationAdministrations": "MedicationAdministration",
+    "procedures": "Procedure",
+    "allergies": "AllergyIntolerance",
+    "observations": "Observation",
+}
 
 
 def searches(catalog: Catalog) -> dict[str, Search]:
@@ -57,16 +70,10 @@ def searches(catalog: Catalog) -> dict[str, Search]:
         for (system, code), concepts in catalog.concept_codes["lab"].items()
         if system == "loinc" and concepts.intersection(_OBSERVED)
     )
-    return {
-        "patient": Search("Patient", f"Patient/{_PATIENT}"),
-        "conditions": Search("Condition", f"Condition?patient={_PATIENT}"),
-        "medicationStatements": Search("MedicationStatement", f"MedicationStatement?patient={_PATIENT}"),
-        "medicationRequests": Search("MedicationRequest", f"MedicationRequest?patient={_PATIENT}"),
-        "medicationAdministrations": Search("MedicationAdministration", f"MedicationAdministration?patient={_PATIENT}"),
-        "procedures": Search("Procedure", f"Procedure?patient={_PATIENT}"),
-        "allergies": Search("AllergyIntolerance", f"AllergyIntolerance?patient={_PATIENT}"),
-        "observations": Search("Observation", f"Observation?patient={_PATIENT}&code={','.join(codes)}"),
-    }
+    queries = {key: f"{kind}?patient={PATIENT_ID_HERE}" for key, kind in RESOURCE_TYPES.items()}
+    queries["patient"] = f"Patient/{PATIENT_ID_HERE}"
+    queries["observations"] += f"&code={','.join(codes)}"
+    return {key: Search(RESOURCE_TYPES[key], query) for key, query in queries.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +84,29 @@ class Reading:
     entries: int = 0
 
 
-def coverage_of(readings: Mapping[str, Reading]) -> Coverage:
-    """Work out, Topic by Topic, what the searches together prove; a search without a reading was not answered."""
-    return Coverage({topic: _topic_coverage(need, readings) for topic, need in NEEDS.items()})
+_SEARCHES_OF_DOSES = frozenset({"medicationStatements", "medicationAdministrations"})
 
 
-def _topic_coverage(need: Need, readings: Mapping[str, Reading]) -> TopicCoverage:
+def coverage_of(readings: Mapping[str, Reading], unsupported_types: Collection[str] = ()) -> Coverage:
+    """Work out, Topic by Topic, what the searches together prove; a search without a reading was not answered.
+
+    A search for a type that the EHR does not have (`unsupported_types`) is not waited for; but without any record of
+    doses given or taken, orders alone prove no absence.
+    """
+    unsupported = frozenset(key for key, kind in RESOURCE_TYPES.items() if kind in unsupported_types)
+    return Coverage({topic: _topic_coverage(need, readings, unsupported) for topic, need in NEEDS.items()})
+
+
+def _topic_coverage(need: Need, readings: Mapping[str, Reading], unsupported: frozenset[str]) -> TopicCoverage:
     missing = Reading(Level.UNAVAILABLE)
     read = {key: readings.get(key, missing) for key in need.essential}
-    unread = tuple(key for key, reading in read.items() if reading.level is not Level.COMPLETE)
-    if all(reading.level is Level.UNAVAILABLE for reading in read.values()):
+    waived = {key for key in unsupported if key in read and read[key].level is Level.UNAVAILABLE}
+    if need.of_medications and waived >= _SEARCHES_OF_DOSES:
+        waived -= _SEARCHES_OF_DOSES
+    essential = {key: reading for key, reading in read.items() if key not in waived} or read
+    unread = tuple(key for key, reading in essential.items() if reading.level is not Level.COMPLETE)
+    if all(reading.level is Level.UNAVAILABLE for reading in essential.values()):
         return TopicCoverage(Level.UNAVAILABLE, unread)
-    is_empty = need.of_medications and not unread and not any(r.entries for r in read.values())
+    is_empty = need.of_medications and not unread and not any(r.entries for r in essential.values())
     level = Level.PARTIAL if unread or is_empty else Level.COMPLETE
     return TopicCoverage(level, unread, is_empty)

@@ -5,6 +5,7 @@ for few resources (dosage, reasons, values) stay raw until a reader wants them, 
 elsewhere. A whole Bundle is decoded in one pass when it is sound; else entry by entry.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -124,6 +125,7 @@ class AllergyIntolerance(_Resource, frozen=True):
 
 class Procedure(_Resource, frozen=True):
     code: Concept | None = None
+    not_done: bool = False  # STU3; no R4 resource has it
     performed_date_time: Day | None = None
     performed_period: Period | None = None
 
@@ -147,6 +149,8 @@ class MedicationStatement(_DrugRecord, frozen=True):
     effective_date_time: Day | None = None
     effective_period: Period | None = None
     date_asserted: Day | None = None
+    taken: str | None = None  # STU3
+    was_not_taken: bool = False  # DSTU2
     based_on: tuple[Reference, ...] = ()
     dosage: Raw | UnsetType = UNSET
 
@@ -155,6 +159,8 @@ class MedicationAdministration(_DrugRecord, frozen=True):
     effective_date_time: Day | None = None
     effective_period: Period | None = None
     request: Reference | None = None
+    not_given: bool = False  # STU3
+    was_not_given: bool = False  # DSTU2
     dosage: Raw | UnsetType = UNSET
 
 
@@ -233,6 +239,7 @@ READ_TYPES = frozenset(
 
 class _Link(_Slim, frozen=True):
     relation: str | None = None
+    url: str | None = None
 
 
 class Found(_Slim, frozen=True):
@@ -286,13 +293,39 @@ class Pile:
     """The resources of one prefetch value or search answer; an empty one that is whole says "none on record".
 
     `unreadable` lists the resource type of each entry that was lost ("" when not even that could be read),
-    `other_types` those that no reader uses; `is_whole` is false when the sender says that more exists.
+    `other_types` those that no reader uses; `is_whole` is false when the sender says that more exists: on the page at
+    `next_link` ("" when it names none), or by a `total` above the number of entries.
     """
 
     found: tuple[Found, ...] = ()
     unreadable: tuple[str, ...] = ()
     other_types: tuple[str, ...] = ()
     is_whole: bool = True
+    is_single: bool = False
+    next_link: str | None = None
+    total: int | None = None
+
+    @property
+    def entries(self) -> int:
+        """How many entries were sent, whatever became of them."""
+        return len(self.found) + len(self.unreadable) + len(self.other_types)
+
+
+def together(piles: Sequence[Pile]) -> Pile:
+    """Put the pages of one search together; whole when the last page ends them and none says that more exists."""
+    if len(piles) == 1:
+        return piles[0]
+    last = piles[-1]
+    total = max((pile.total for pile in piles if pile.total is not None), default=None)
+    entries = sum(pile.entries for pile in piles)
+    return Pile(
+        found=tuple(item for pile in piles for item in pile.found),
+        unreadable=tuple(kind for pile in piles for kind in pile.unreadable),
+        other_types=tuple(kind for pile in piles for kind in pile.other_types),
+        is_whole=last.next_link is None and (total is None or total <= entries),
+        next_link=last.next_link,
+        total=total,
+    )
 
 
 def decode(raw: Raw | UnsetType, wanted: type[Wanted]) -> Wanted | None:
@@ -332,8 +365,10 @@ def pile_of(value: Value) -> Pile:
     A single resource stands for itself alone, so its pile is not whole unless it is a Patient.
     """
     if not isinstance(value, Bundle):
-        return Pile((Found(value),), is_whole=isinstance(value, Patient))
-    return Pile(value.entry, is_whole=_says_whole(value.link, value.total, len(value.entry)))
+        return Pile((Found(value),), is_whole=isinstance(value, Patient), is_single=True)
+    next_link = _next_link(value.link)
+    whole = next_link is None and (value.total is None or value.total <= len(value.entry))
+    return Pile(value.entry, is_whole=whole, next_link=next_link, total=value.total)
 
 
 def _decode_entry_by_entry(raw: Raw | bytes) -> Pile | None:
@@ -361,10 +396,10 @@ def _decode_entry_by_entry(raw: Raw | bytes) -> Pile | None:
         except UNREADABLE:
             pass  # counted below, the neighbours stay
         unreadable.append(kind if kind in READ_TYPES else "")
-    whole = _says_whole(bundle.link, bundle.total, len(entries))
-    return Pile(tuple(found), tuple(unreadable), tuple(other_types), whole)
+    next_link = _next_link(bundle.link)
+    whole = next_link is None and (bundle.total is None or bundle.total <= len(entries))
+    return Pile(tuple(found), tuple(unreadable), tuple(other_types), whole, next_link=next_link, total=bundle.total)
 
 
-def _says_whole(links: tuple[_Link, ...], total: int | None, entries: int) -> bool:
-    has_next = any(link.relation == "next" for link in links)
-    return not has_next and (total is None or total <= entries)
+def _next_link(links: tuple[_Link, ...]) -> str | None:
+    return next((link.url or "" for link in links if link.relation == "next"), None)

@@ -6,12 +6,13 @@ from pathlib import Path
 import click
 
 from cards.knowledge.loader import KnowledgeError
+from cards.knowledge.loader import load as load_knowledge
 from cds_service import __version__, telemetry
 from cds_service.app import create_app
 from cds_service.cli.demo import run_demo
+from cds_service.configuration import load_configuration
 from cds_service.errors import SettingsError
-from cds_service.server import Server, refuse_without_auth_switch
-from cds_service.settings import load_settings
+from cds_service.server import Server
 from fhir_mapping.catalog import generate as generator
 from fhir_mapping.catalog.loader import CatalogError
 from fhir_mapping.catalog.texts import read_text
@@ -30,15 +31,15 @@ def serve() -> None:
     """Keep the service running on MMCDS_HOST and MMCDS_PORT (127.0.0.1:8080)."""
     telemetry.configure_logging()
     try:
-        settings = load_settings()
-        refuse_without_auth_switch(settings)
+        configuration = load_configuration(knowledge=load_knowledge())
+        settings, site = configuration.settings, configuration.site
         if settings.development_switches:
             telemetry.warn("development switches are on: not for real patients", switches=settings.development_switches)
-        app = create_app(settings)
+        app = create_app(settings, site)
     except (SettingsError, KnowledgeError, CatalogError) as error:
         click.echo(str(error), err=True)
         sys.exit(_START_FAILED)
-    Server(app, settings).run()
+    Server(app, settings, site).run()
 
 
 @main.command()

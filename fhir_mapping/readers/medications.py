@@ -66,7 +66,16 @@ def standing_of(use: wire.MedicationUse) -> Standing:
             return Standing.NOT_GIVEN
         if use.intent in _PLANNED_INTENTS:
             return Standing.PLANNED
+    elif _older_fhir_says_not_given(use):
+        return Standing.NOT_GIVEN
     return _STANDINGS[type(use)].get(use.status or "", Standing.POSSIBLE)
+
+
+def _older_fhir_says_not_given(use: wire.MedicationUse) -> bool:
+    """Whether an element that R4 no longer has turns the record round: it must not be passed over."""
+    if isinstance(use, wire.MedicationStatement):
+        return use.was_not_taken or use.taken == "n"
+    return isinstance(use, wire.MedicationAdministration) and (use.not_given or use.was_not_given)
 
 
 def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]:

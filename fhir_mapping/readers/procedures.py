@@ -103,6 +103,8 @@ def read_procedure(
     """Turn one procedure into facts; one that was prepared or not done yields none."""
     match = match_procedure(procedure.code, context.catalog) if procedure.code is not None else None
     standing = _PROCEDURE.get(procedure.status or "", Standing.POSSIBLE)
+    if procedure.not_done:
+        standing = Standing.NOT_GIVEN
     if match is None or procedure.code is None or (standing is Standing.PLANNED or standing is Standing.NOT_GIVEN):
         return
     performed = _performed(procedure, context)

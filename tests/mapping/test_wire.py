@@ -44,7 +44,9 @@ def test_a_bundle_gives_its_resources_and_their_addresses() -> None:
     ],
 )
 def test_an_empty_bundle_is_a_whole_answer(sent: Resource) -> None:
-    assert pile(sent) == wire.Pile()
+    found = pile(sent)
+
+    assert (found.entries, found.is_whole, found.next_link) == (0, True, None)
 
 
 def test_a_bundle_without_resource_type_is_known_by_its_entries() -> None:

@@ -284,8 +284,9 @@ def test_it_leaves_nothing_behind_in_the_home_folder(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({}, "MMCDS_AUTH: this version cannot authenticate clients"),
-        ({"auth": "on"}, "MMCDS_AUTH: this version cannot authenticate clients"),
+        ({}, "client authentication is on and no issuer is known"),
+        ({"auth": "on"}, "client authentication is on and no public address is known"),
+        ({"auth": "off", "site_file": "no-such-file.toml"}, "the site file cannot be read: No such file"),
         ({"env": "production", "auth": "off"}, "MMCDS_AUTH=off is refused in production"),
         ({"auth": "off", "as_of": "2021"}, "MMCDS_AS_OF: "),
         ({"auth": "off", "nope": "canary-4711"}, "MMCDS_NOPE is not a setting"),

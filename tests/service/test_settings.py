@@ -1,13 +1,14 @@
 """Settings: every variable, every refusal, and no value in any message."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 import time_machine
+from pydantic import SecretStr
 
 from cds_service.app import create_app
 from cds_service.errors import SettingsError
-from cds_service.server import refuse_without_auth_switch
 from cds_service.settings import Settings, load_settings
 from tests.service.calling import SETTINGS
 
@@ -40,6 +41,15 @@ def test_without_any_variable_the_service_keeps_to_itself() -> None:
         ("MMCDS_AS_OF", "2024-02-29", "2024-02-29"),
         ("MMCDS_TIME_ZONE", "Pacific/Auckland", "Pacific/Auckland"),
         ("MMCDS_BODY_LIMIT_BYTES", "1000", 1000),
+        ("MMCDS_SITE_FILE", "/etc/mmcds/site.toml", Path("/etc/mmcds/site.toml")),
+        ("MMCDS_PUBLIC_URL", "https://cds.example.org", ("https://cds.example.org",)),
+        (
+            "MMCDS_FHIR_BASES",
+            "http://localhost:8/r4, https://a.example/r4",
+            ("http://localhost:8/r4", "https://a.example/r4"),
+        ),
+        ("MMCDS_DEADLINE_SECONDS", "0.8", 0.8),
+        ("MMCDS_PROXY", "http://user:secret@proxy:3128", SecretStr("http://user:secret@proxy:3128")),
     ],
 )
 def test_each_variable_is_read(variable: str, text: str, value: object) -> None:
@@ -49,9 +59,9 @@ def test_each_variable_is_read(variable: str, text: str, value: object) -> None:
 
 
 def test_every_setting_has_a_case_above() -> None:
-    named = {"env", "host", "port", "auth", "as_of", "time_zone", "body_limit_bytes"}
+    (cases,) = [mark for mark in test_each_variable_is_read.pytestmark if mark.name == "parametrize"]
 
-    assert set(Settings.model_fields) == named
+    assert {case[0] for case in cases.args[1]} == {f"MMCDS_{name.upper()}" for name in Settings.model_fields}
 
 
 @pytest.mark.parametrize(
@@ -80,6 +90,13 @@ def test_every_setting_has_a_case_above() -> None:
         ("MMCDS_TIME_ZONE", ""),
         ("MMCDS_BODY_LIMIT_BYTES", "999"),
         ("MMCDS_BODY_LIMIT_BYTES", "20 MB"),
+        ("MMCDS_PUBLIC_URL", "cds.example.org"),
+        ("MMCDS_PUBLIC_URL", "https://cds.example.org/?x=1"),
+        ("MMCDS_FHIR_BASES", "https://user:secret@ehr.example.org"),
+        ("MMCDS_FHIR_BASES", "file:///etc/passwd"),
+        ("MMCDS_DEADLINE_SECONDS", "-7"),
+        ("MMCDS_DEADLINE_SECONDS", "nan"),
+        ("MMCDS_DEADLINE_SECONDS", "60"),
     ],
 )
 def test_a_bad_value_is_named_by_its_variable_and_never_shown(variable: str, text: str) -> None:
@@ -123,7 +140,14 @@ def test_the_message_lists_the_faults_one_per_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "text"), [("MMCDS_AUTH", "off"), ("MMCDS_AS_OF", "2026-11-20"), ("MMCDS_TIME_ZONE", None)]
+    ("variable", "text"),
+    [
+        ("MMCDS_AUTH", "off"),
+        ("MMCDS_AS_OF", "2026-11-20"),
+        ("MMCDS_TIME_ZONE", None),
+        ("MMCDS_PUBLIC_URL", "http://cds.example.org"),
+        ("MMCDS_FHIR_BASES", "http://ehr.example.org"),
+    ],
 )
 def test_production_refuses(variable: str, text: str | None) -> None:
     environ = PRODUCTION | ({variable: text} if text else {})
@@ -176,17 +200,10 @@ def test_a_fixed_day_stands_still() -> None:
         assert Settings(as_of="2026-11-20").today() == date(2026, 11, 20)
 
 
-def test_without_the_switch_nobody_may_think_that_clients_are_authenticated() -> None:
-    with pytest.raises(SettingsError, match="MMCDS_AUTH=off, with synthetic data only"):
-        refuse_without_auth_switch(Settings())
-
-    refuse_without_auth_switch(Settings(auth="off"))
-
-
 @pytest.mark.parametrize(
     ("settings", "header"),
     [
-        (Settings(), None),
+        (Settings(time_zone="UTC"), None),
         (Settings(auth="off"), "MMCDS_AUTH=off"),
         (Settings(as_of="2026-11-20"), "MMCDS_AS_OF"),
         (SETTINGS, "MMCDS_AUTH=off, MMCDS_AS_OF"),

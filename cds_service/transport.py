@@ -1,0 +1,259 @@
+"""One GET over a kept connection that ends at its deadline, whatever the server does.
+
+A read timeout starts anew with each byte, so a server that drips its headers outlives any of them. Each request
+therefore runs on a line whose socket another thread can shut down: that ends every read at once.
+"""
+
+import contextlib
+import http
+import http.cookiejar
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from cds_service import __version__
+
+_CONNECT_SECONDS = 0.5
+_SHORTEST_WAIT_SECONDS = 0.01
+_CHUNK_BYTES = 65_536
+
+
+class FetchFault(Exception):
+    """A request that came to nothing; `label` is one word of a fixed list and holds nothing of the server's."""
+
+    def __init__(self, label: str) -> None:
+        """Take connection, tls, timeout, too_large, status or broken."""
+        self.label = label
+        super().__init__(label)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a server answered; header names are in small letters."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Line:
+    """The line of one request; `cut` may be called from any thread, before, while and after it runs."""
+
+    def __init__(self) -> None:
+        """Begin without a connection."""
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._is_cut = False
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self._is_cut
+
+    def cut(self) -> None:
+        """Shut the connection down: a read under way ends, and none begins."""
+        with self._lock:
+            self._is_cut = True
+            if self._socket is not None:
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _hold(self, connection: socket.socket | None) -> None:
+        with self._lock:
+            self._socket = connection
+            if self._is_cut and connection is not None:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+
+class Allowance:
+    """How many bytes the answers of one hook may still have, all together."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        """Begin with the whole limit."""
+        self._left = limit_bytes
+        self._lock = threading.Lock()
+
+    def take(self, count: int) -> None:
+        """Use some up; raises FetchFault when there are not so many left."""
+        with self._lock:
+            self._left -= count
+            if self._left < 0:
+                raise FetchFault("too_large")
+
+
+_current = threading.local()  # .line: the line of the request that this thread makes
+
+
+class _Cuttable:
+    """Tells the line of the running request which socket it uses; a duplicate, since TLS takes the first one over."""
+
+    _handle: socket.socket | None = None
+
+    def _new_conn(self) -> socket.socket:
+        connection: socket.socket = super()._new_conn()  # type: ignore[misc]  # of the connection class beside this one
+        self._handle = connection.dup()
+        self._tell()
+        return connection
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._tell()
+        super().request(*args, **kwargs)  # type: ignore[misc]  # as above
+
+    def close(self) -> None:
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+        super().close()  # type: ignore[misc]  # as above
+
+    def _tell(self) -> None:
+        line: Line | None = getattr(_current, "line", None)
+        if line is not None:
+            line._hold(self._handle)
+
+
+class _HttpConnection(_Cuttable, HTTPConnection):
+    pass
+
+
+class _HttpsConnection(_Cuttable, HTTPSConnection):
+    pass
+
+
+class _HttpPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HttpConnection
+
+
+class _HttpsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HttpsConnection
+
+
+_POOLS = {"http": _HttpPool, "https": _HttpsPool}
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How the outer world is reached: `verify` as requests takes it, and the proxy, if there is one."""
+
+    verify: bool | str = True
+    proxy: str | None = None
+
+
+class Transport:
+    """Makes requests; each thread keeps a session of its own, which holds connections and nothing else."""
+
+    def __init__(self, route: Route) -> None:
+        """Take the way out."""
+        self._route = route
+        self._sessions = threading.local()
+
+    def get(
+        self, url: str, headers: Mapping[str, str], *, deadline: float, allowance: Allowance, line: Line | None = None
+    ) -> Page:
+        """GET one address, without redirects; `deadline` is a reading of time.monotonic().
+
+        A line that nobody cuts leaves a server that drips its headers to the caller. Raises FetchFault.
+        """
+        left = deadline - time.monotonic()
+        if left < _SHORTEST_WAIT_SECONDS or (line is not None and line.is_cut):
+            raise FetchFault("timeout")
+        _current.line = line
+        try:
+            with self._session().get(
+                url,
+                headers=headers,
+                timeout=(min(left, _CONNECT_SECONDS), left),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                body = _body(response, deadline, allowance)
+                headers = {name.lower(): value for name, value in response.headers.items()}
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise FetchFault(_label(error, deadline)) from None  # the text of the error names the patient's address
+        finally:
+            _current.line = None
+            if line is not None:
+                line._hold(None)
+        if line is not None and line.is_cut:
+            raise FetchFault("timeout")  # a line that was cut may look like the end of an empty answer
+        return Page(response.status_code, headers, body)
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._sessions, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.trust_env = False  # a .netrc would replace the EHR's token
+            session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=()))
+            session.headers.clear()
+            session.headers.update({"User-Agent": f"mmcds/{__version__}", "Accept-Encoding": "gzip"})
+            session.verify = self._route.verify
+            if self._route.proxy is not None:
+                session.proxies = {"http": self._route.proxy, "https": self._route.proxy}
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, _Adapter())
+            self._sessions.session = session
+        return session
+
+
+def _body(response: requests.Response, deadline: float, allowance: Allowance) -> bytes:
+    chunks = []
+    for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=True):
+        allowance.take(len(chunk))
+        if time.monotonic() > deadline:
+            raise FetchFault("timeout")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _label(error: BaseException, deadline: float) -> str:
+    if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+        return "tls"
+    timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
+    if isinstance(error, timeouts) or time.monotonic() >= deadline:
+        return "timeout"
+    if isinstance(error, requests.ConnectionError):
+        return "connection"
+    return "broken"
+
+
+def fetch_document(transport: Transport, url: str, *, seconds: float, limit_bytes: int) -> bytes:
+    """GET one small JSON document in the time given; a watchdog cuts the line of a server that drips.
+
+    Raises FetchFault, also for any status but 200.
+    """
+    line = Line()
+    watchdog = threading.Timer(seconds, line.cut)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        page = transport.get(
+            url,
+            {"Accept": "application/json"},
+            deadline=time.monotonic() + seconds,
+            allowance=Allowance(limit_bytes),
+            line=line,
+        )
+    finally:
+        watchdog.cancel()
+    if page.status != http.HTTPStatus.OK:
+        raise FetchFault("status")
+    return page.body
