@@ -17,7 +17,7 @@ class Configuration:
     site: Site
 
 
-def load_configuration(environ: Mapping[str, str] | None = None, knowledge: Knowledge | None = None) -> Configuration:
+def load_configuration(variables: Mapping[str, str] | None = None, knowledge: Knowledge | None = None) -> Configuration:
     """Read the environment and the site file that it names.
 
     With `knowledge`, the site's order codes are held against the templates that exist.
@@ -25,9 +25,9 @@ def load_configuration(environ: Mapping[str, str] | None = None, knowledge: Know
     """
     faults: list[str] = []
     try:
-        settings = load_settings(environ)
+        settings = load_settings(variables)
     except SettingsError as error:
-        path = named_site_file(environ)
+        path = named_site_file(variables)
         raise SettingsError([*error.faults, *(read_site(path)[1] if path else ())]) from None
     site, found = read_site(settings.site_file) if settings.site_file else (Site(), [])
     faults += found

@@ -57,7 +57,7 @@ def test_every_setting_is_described() -> None:
 
 
 def test_every_path_that_is_named_exists() -> None:
-    named = re.findall(r"`((?:tests|cards|fhir_mapping|cds_service)/[\w./-]*)`", README)
+    named = re.findall(r"`((?:tests|cards|fhir_mapping|cds_service|deploy)/[\w./-]*)`", README)
 
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []

@@ -6,12 +6,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _START_SECONDS = 20
+SERVICE = "/cds-services/mmcds-order-select"
 
 
 def mmcds(port: int) -> list[str]:
@@ -55,25 +56,30 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("the server did not start")
 
 
-def milliseconds_per_request(process: subprocess.Popen[bytes], port: int, body: bytes, calls: int) -> float:
-    """Give the CPU time of one request in milliseconds, all processes of the server together."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+def milliseconds_per_request(
+    process: subprocess.Popen[bytes], port: int, body: bytes, calls: int, token: Callable[[], str] | None = None
+) -> float:
+    """Give the CPU time of one request in milliseconds, all processes of the server together.
 
-    def call() -> None:
-        connection.request("POST", "/cds-services/mmcds-order-select", body, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        response.read()
-        if response.status != http.client.OK:
-            raise RuntimeError(f"the server answered {response.status}")
+    With `token`, each request brings a new one; making it costs our time, not the server's.
+    """
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        for _ in range(20):
+            call(connection, body, token)
+        before = _cpu_seconds(process.pid)
+        for _ in range(calls):
+            call(connection, body, token)
+        return (_cpu_seconds(process.pid) - before) / calls * 1_000
 
-    for _ in range(20):
-        call()
-    before = _cpu_seconds(process.pid)
-    for _ in range(calls):
-        call()
-    spent = _cpu_seconds(process.pid) - before
-    connection.close()
-    return spent / calls * 1_000
+
+def call(connection: http.client.HTTPConnection, body: bytes, token: Callable[[], str] | None = None) -> None:
+    """Post one order-select request; anything but cards is an error."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token()}"} if token else {})
+    connection.request("POST", SERVICE, body, headers)
+    response = connection.getresponse()
+    response.read()
+    if response.status != http.client.OK:
+        raise RuntimeError(f"the server answered {response.status}")
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -1,0 +1,80 @@
+"""The sheet for connecting an EHR, filled in for one site: addresses, hooks, templates, scopes, keys, firewall."""
+
+from collections.abc import Iterable
+from importlib import resources
+from string import Template
+from urllib.parse import urlsplit
+
+from cds_service.configuration import Configuration
+from cds_service.services import SERVICES
+from cds_service.site import Issuer
+from fhir_mapping.catalog.loader import Catalog
+from fhir_mapping.needs import NEEDS, RESOURCE_TYPES, searches
+
+_NO_URL = "https://not-configured.example"
+_FIRES = {
+    "patient-view": ("when a chart is opened", "`userId`, `patientId`"),
+    "order-select": ("when treatment is selected", "`userId`, `patientId`, `selections`, `draftOrders`"),
+    "order-sign": ("when orders are signed", "`userId`, `patientId`, `draftOrders`"),
+}
+
+
+def onboarding_sheet(configuration: Configuration, catalog: Catalog) -> str:
+    """Write the sheet as Markdown."""
+    site = configuration.site
+    base = (site.public_urls or (_NO_URL,))[0].rstrip("/")
+    template = Template(resources.files("cds_service").joinpath("onboarding.md").read_text(encoding="utf-8"))
+    return template.substitute(
+        site=site.name,
+        addresses=_rows(_addresses(base)),
+        hooks=_rows((s.hook.value, f"`{s.id}`", *_FIRES[s.hook.value]) for s in SERVICES.values()),
+        templates=_rows((f"`{key}`", f"`{search.query}`") for key, search in searches(catalog).items()),
+        scopes=_rows(_scopes()),
+        algorithms=_together((a for i in site.issuers for a in i.algorithms), "`ES384` or `RS384`"),
+        issuers=_together((i.issuer for i in site.issuers), "as agreed, character for character"),
+        audiences="".join(f", or `{audience}`" for issuer in site.issuers for audience in issuer.audiences),
+        keys=_together((i.jku or "exchanged as a file" for i in site.issuers), "an address (`jku`), or a file"),
+        firewall=_rows(_firewall(base, site.issuers)),
+        deadline=f"{configuration.settings.deadline_seconds:g}",
+    )
+
+
+def _addresses(base: str) -> Iterable[tuple[str, str]]:
+    yield "discovery", f"`{base}/cds-services`"
+    for service in SERVICES.values():
+        yield f"service for {service.hook.value}", f"`{base}/cds-services/{service.id}`"
+    yield "OpenAPI description", f"`{base}/openapi.json`"
+    yield "health and readiness, for the load balancer alone", f"`{base}/healthz`, `{base}/readyz`"
+
+
+def _scopes() -> Iterable[tuple[str, str, str, str]]:
+    for key, kind in RESOURCE_TYPES.items():
+        topics = ", ".join(topic.value for topic, need in NEEDS.items() if key in need.essential)
+        yield kind, f"`patient/{kind}.read`", f"`patient/{kind}.rs`", topics
+    yield "Medication", "`patient/Medication.read`", "`patient/Medication.rs`", "drugs that records only refer to"
+
+
+def _firewall(base: str, issuers: Iterable[Issuer]) -> Iterable[tuple[str, str, str, str]]:
+    yield "EHR", _host(base), _port(base), "hook calls"
+    for issuer in issuers:
+        for address in (*issuer.fhir_bases, *issuer.open_fhir_bases):
+            yield "mmcds", _host(address), _port(address), "FHIR reads"
+        if issuer.jku and issuer.jwks_file is None:
+            yield "mmcds", _host(issuer.jku), _port(issuer.jku), "the EHR's public keys"
+
+
+def _host(address: str) -> str:
+    return urlsplit(address).hostname or address
+
+
+def _port(address: str) -> str:
+    parts = urlsplit(address)
+    return str(parts.port or {"http": 80}.get(parts.scheme, 443))
+
+
+def _together(values: Iterable[str], otherwise: str) -> str:
+    return ", ".join(f"`{value}`" for value in dict.fromkeys(values)) or otherwise
+
+
+def _rows(rows: Iterable[tuple[str, ...]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in dict.fromkeys(rows))
