@@ -30,7 +30,7 @@ from fhir_mapping.model.history import (
     UnrecognisedTreatment,
 )
 from fhir_mapping.readers.conditions import ComfortCare, MyelomaEntry, read_allergy, read_condition
-from fhir_mapping.readers.context import Context, Standing, local_reference, medication_of
+from fhir_mapping.readers.context import Context, Standing, local_reference, medication_of, names_for, names_of
 from fhir_mapping.readers.medications import read_medication, standing_of
 from fhir_mapping.readers.observations import read_observation
 from fhir_mapping.readers.orders import UNREADABLE_ORDER, DraftOrder, read_order
@@ -72,7 +72,7 @@ def unresolved_medications(records: Iterable[wire.Resource], medications: Iterab
     return sorted(
         reference
         for reference in references
-        if not reference.startswith(("#", "urn:")) and known.keys().isdisjoint({reference, local_reference(reference)})
+        if not reference.startswith(("#", "urn:")) and known.keys().isdisjoint(names_for(reference))
     )
 
 
@@ -200,9 +200,8 @@ def _by_address(found: Iterable[wire.Found]) -> dict[str, wire.Medication]:
         stands = standing.get(medication.id) if medication.id else medication
         if not isinstance(stands, wire.Medication) or is_in_error(stands):
             continue
-        for address in (medication.id and f"Medication/{medication.id}", full_url, local_reference(full_url)):
-            if address:
-                addresses.setdefault(address, stands)
+        for name in names_of(medication.id, "Medication", full_url):
+            addresses.setdefault(name, stands)
     return addresses
 
 

@@ -115,7 +115,12 @@ class Reader:
             wanted = ",".join(quote(found, safe="") for found in ids[first : first + _IDS_PER_SEARCH])
             self._begin(keys[-1], f"{self._server.base}/Medication?_id={wanted}&_count={_PER_PAGE}")
         piles = [pile for key in keys if (pile := self.answer(key).pile) is not None]
-        return [item for pile in piles for item in pile.found if isinstance(item.resource, wire.Medication)]
+        return [
+            wire.Found(item.resource, f"{self._server.base}/Medication/{item.resource.id}")
+            for pile in piles
+            for item in pile.found
+            if isinstance(item.resource, wire.Medication)
+        ]
 
     def stop(self) -> None:
         """End whatever is under way, and remember whether the server answered at all."""

@@ -13,6 +13,7 @@ from fhir_mapping.model.dates import ClinicalDate, parse
 from fhir_mapping.model.history import DataGap, GapCode, SourceRef
 from fhir_mapping.model.vocabulary import Certainty, ChartText
 
+_ANY_SERVER = "*/"  # where a resource came without its address
 _LONGEST_REFERENCE = 300  # characters; Epic's draft ids have about 190
 
 
@@ -81,6 +82,28 @@ def local_reference(reference: str | None) -> str | None:
     return "/".join(parts[-2:])
 
 
+def names_for(reference: str | None) -> tuple[str, ...]:
+    """Give the names under which a referred resource may stand in an index, see `names_of`.
+
+    An absolute reference fits the address of its own server alone: the same id on another server is another drug.
+    """
+    local = local_reference(reference)
+    if reference is None or local is None:
+        return ()
+    if "://" in reference:
+        return (reference.partition("/_history/")[0].rstrip("/"), f"{_ANY_SERVER}{local}")
+    return (reference, local)
+
+
+def names_of(own_id: str | None, kind: str, full_url: str | None) -> tuple[str, ...]:
+    """Give the names under which a resource is put into an index: its address, its type and id, or both."""
+    local = f"{kind}/{own_id}" if own_id else local_reference(full_url)
+    names = [full_url and full_url.rstrip("/"), local]
+    has_address = full_url is not None and not full_url.startswith("urn:")
+    names.append(local_reference(full_url) if has_address else f"{_ANY_SERVER}{local}")
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
 def medication_of(use: wire.MedicationUse, context: Context) -> wire.Concept | None:
     """Find what a drug record names: its own concept, a contained or sent Medication, or a display as last resort.
 
@@ -106,5 +129,4 @@ def _referred(use: wire.MedicationUse, reference: str | None, context: Context) 
             if contained is not None and contained.id == reference[1:]:
                 return contained
         return None
-    local = local_reference(reference)
-    return context.medications.get(reference or "") or context.medications.get(local or "")
+    return next((found for key in names_for(reference) if (found := context.medications.get(key)) is not None), None)

@@ -18,6 +18,7 @@ from tests.build import (
     given,
     infusion,
     ordered,
+    procedure,
     reported,
 )
 from tests.mapping.reading import drafts_of, gaps, is_silent, names, read, read_bundle, span
@@ -402,6 +403,32 @@ def test_an_administration_of_today_is_never_taken_for_the_draft() -> None:
     assert names(history.courses) == ["teclistamab"]
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(given("teclistamab", "2026-01-05", notGiven=True), id="STU3: dose not given"),
+        pytest.param(given("teclistamab", "2026-01-05", wasNotGiven=True), id="DSTU2: dose not given"),
+        pytest.param(reported("teclistamab", "2026-01-05", taken="n"), id="STU3: not taken"),
+        pytest.param(reported("teclistamab", "2026-01-05", wasNotTaken=True), id="DSTU2: not taken"),
+        pytest.param(procedure("38228", "2026-01-05", notDone=True), id="STU3: procedure not done"),
+    ],
+)
+def test_a_negation_that_only_older_fhir_has_is_not_passed_over(record: Resource) -> None:
+    assert is_silent(read(record))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(given("teclistamab", "2026-01-05", notGiven=False), id="STU3: given"),
+        pytest.param(reported("teclistamab", "2026-01-05", taken="y"), id="STU3: taken"),
+        pytest.param(reported("teclistamab", "2026-01-05", taken="unk"), id="STU3: nobody knows"),
+    ],
+)
+def test_without_the_negation_the_drug_counts(record: Resource) -> None:
+    assert names(read(record).courses) == ["teclistamab"]
+
+
 # --- Which drug ---
 
 MEDICATION = {"resourceType": "Medication", "id": "m-1", "code": drug("teclistamab")}
@@ -422,6 +449,16 @@ def referring_to(reference: Resource, **more: Any) -> Resource:
 )
 def test_a_medication_is_found_by_every_way_to_write_its_reference(reference: str) -> None:
     assert names(read(MEDICATION, referring_to({"reference": reference})).courses) == ["teclistamab"]
+
+
+def test_the_same_id_on_another_server_is_another_drug() -> None:
+    sent = bundle([referring_to({"reference": "https://elsewhere.example/fhir/Medication/m-1"})])
+    sent["entry"].append({"fullUrl": "https://ehr.example/fhir/Medication/m-1", "resource": MEDICATION})
+
+    history = read_bundle(sent)
+
+    assert names(history.courses) == []
+    assert len(history.unrecognised) == 1  # it may be any drug, so it is not passed over
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from fhir_mapping.catalog.loader import load
 from fhir_mapping.model.coverage import Level
 from fhir_mapping.model.vocabulary import Topic
-from fhir_mapping.needs import NEEDS, Reading, coverage_of, searches
+from fhir_mapping.needs import NEEDS, RESOURCE_TYPES, Reading, coverage_of, searches
 
 KEYS = [
     "patient",
@@ -130,3 +130,34 @@ def test_the_observations_asked_for_are_those_that_are_read() -> None:
     assert {"97509-4", "88040-1", "24467-3", "751-8", "2160-0", "33914-3"} <= set(codes)
     assert len(codes) == len(set(codes))
     assert all(re.fullmatch(r"\d+-\d", code) for code in codes)
+
+
+# --- Types that the EHR does not have ---
+
+
+@pytest.mark.parametrize("kind", ["MedicationStatement", "MedicationAdministration", "MedicationRequest"])
+def test_a_list_that_the_ehr_does_not_have_is_not_waited_for(kind: str) -> None:
+    key = next(key for key in MEDICATION_LISTS if RESOURCE_TYPES[key] == kind)
+    without = {name: reading for name, reading in ALL_READ.items() if name != key}
+
+    assert coverage_of(without, [kind]).is_complete(Topic.TREATMENT)
+    assert not coverage_of(without).is_complete(Topic.TREATMENT)
+
+
+def test_orders_alone_prove_no_absence() -> None:
+    kinds = ["MedicationStatement", "MedicationAdministration"]
+    orders = {key: reading for key, reading in ALL_READ.items() if RESOURCE_TYPES[key] not in kinds}
+
+    assert coverage_of(orders, kinds).of(Topic.TREATMENT).level is Level.PARTIAL
+
+
+def test_a_topic_of_which_the_ehr_has_nothing_stays_unread() -> None:
+    without = {key: reading for key, reading in ALL_READ.items() if key != "observations"}
+
+    assert coverage_of(without, ["Observation"]).of(Topic.LABS).level is Level.UNAVAILABLE
+
+
+def test_what_was_sent_counts_also_of_a_type_that_the_ehr_is_said_not_to_have() -> None:
+    cut_short = ALL_READ | {"procedures": CUT_SHORT}
+
+    assert coverage_of(cut_short, ["Procedure"]).of(Topic.CELL_THERAPY).unread == ("procedures",)
