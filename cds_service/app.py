@@ -59,7 +59,7 @@ def make_assessor(
 def _way_out(settings: Settings, site: Site) -> Route:
     """Give the way out: the certificates to trust and the proxy."""
     proxy = settings.proxy.get_secret_value() if settings.proxy else None
-    return Route(verify=str(site.ca_file) if site.ca_file else True, proxy=proxy)
+    return Route(site.ca_file, proxy)
 
 
 def create_app(

@@ -102,6 +102,8 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, orderi
     gathered.look_up(unresolved_medications(records, (*gathered.found, *drafts.medications)))
     for key in gathered.foreign_keys:
         telemetry.warn("security: another patient's data, dropped", prefetch_key=key)
+    for key in (key for key, origin in gathered.origins.items() if origin == "foreign_link"):
+        telemetry.warn("security: a next page at another address, not read", prefetch_key=key)
     history = build_history(
         gathered.found,
         coverage_of(gathered.readings, assessor.unsupported_types),

@@ -145,6 +145,7 @@ class DataUnavailable(PatientDataError):
 
     def __init__(self, unread: Mapping[str, str]) -> None:
         """Name the prefetch keys without a usable value, each with one word on why it was not read elsewhere."""
+        self.unread = dict(unread)
         causes: dict[str, list[str]] = {}
         for key, cause in unread.items():
             causes.setdefault(_CAUSES.get(cause, cause.replace("_", " ")), []).append(key)

@@ -16,6 +16,7 @@ from cds_service import __version__, telemetry
 from cds_service.assess import Assessment, Assessor, assess
 from cds_service.door import Door
 from cds_service.errors import (
+    DataUnavailable,
     HttpError,
     KeysUnavailable,
     MethodNotAllowed,
@@ -117,7 +118,8 @@ def readiness() -> Response:
 @routes.app_errorhandler(HttpError)
 def tell_caller(error: HttpError) -> Response:
     """Translate an error of ours into its status and an OperationOutcome."""
-    _record(error.status, error.label, Assessment())
+    unread = error.unread if isinstance(error, DataUnavailable) else {}
+    _record(error.status, error.label, Assessment(origins=unread))
     response = _json(_encoder.encode(operation_outcome(error.issue_code, str(error))), error.status)
     if isinstance(error, Unauthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"

@@ -1,5 +1,6 @@
 """One hospital's configuration: a TOML file without secrets, checked whole before the service starts."""
 
+import ssl
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,13 @@ def _is_origin(text: str) -> str:
 Address = Annotated[str, AfterValidator(_is_address)]
 Origin = Annotated[str, AfterValidator(_is_origin)]
 Words = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+def _holds_certificates(path: Path) -> bool:
+    try:
+        return bool(ssl.create_default_context(cafile=path).get_ca_certs())
+    except OSError:
+        return False
 
 
 class _Table(BaseModel):
@@ -118,6 +126,8 @@ class Site(_Table):
         missing = [name for name, path in files.items() if path is not None and not (folder / path).is_file()]
         if missing:
             raise ValueError(f"no such file: {', '.join(missing)}")
+        if self.ca_file is not None and not _holds_certificates(folder / self.ca_file):
+            raise ValueError("ca_file holds no certificates")
         return self
 
 

@@ -8,15 +8,19 @@ import contextlib
 import http
 import http.cookiejar
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.certs import where as certificates
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from cds_service import __version__
@@ -140,21 +144,35 @@ _POOLS = {"http": _HttpPool, "https": _HttpsPool}
 
 
 class _Adapter(HTTPAdapter):
+    """Verifies with certificates that were loaded once: requests would load them anew for every connection."""
+
+    def __init__(self, trust: ssl.SSLContext) -> None:
+        self._trust = trust
+        super().__init__()
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._trust)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager = super().proxy_manager_for(proxy, **kwargs, ssl_context=self._trust)
         manager.pool_classes_by_scheme = _POOLS
         return manager
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        conn.cert_reqs = "CERT_REQUIRED"
+
+
+@cache
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=ca_file or certificates())
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How the outer world is reached: `verify` as requests takes it, and the proxy, if there is one."""
+    """How the outer world is reached: the certificates to trust instead of the usual ones, and the proxy."""
 
-    verify: bool | str = True
+    ca_file: Path | None = None
     proxy: str | None = None
 
 
@@ -205,11 +223,10 @@ class Transport:
             session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=()))
             session.headers.clear()
             session.headers.update({"User-Agent": f"mmcds/{__version__}", "Accept-Encoding": "gzip"})
-            session.verify = self._route.verify
             if self._route.proxy is not None:
                 session.proxies = {"http": self._route.proxy, "https": self._route.proxy}
             for scheme in ("http://", "https://"):
-                session.mount(scheme, _Adapter())
+                session.mount(scheme, _Adapter(_trust(self._route.ca_file)))
             self._sessions.session = session
         return session
 
