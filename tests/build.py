@@ -14,6 +14,7 @@ from cards.finding import Hook
 from cds_service.app import make_assessor
 from cds_service.assess import Assessment, Assessor, assess
 from cds_service.settings import Settings
+from tests import canary
 
 AS_OF = date(2026, 11, 20)
 PATIENT = "synthetic-1"
@@ -82,7 +83,8 @@ def _resource(kind: str, members: Mapping[str, Any], more: Mapping[str, Any]) ->
 
 def patient(born: str | None = "1956-03-01", **more: Any) -> Resource:
     """Make the Patient."""
-    return {"resourceType": "Patient", "id": PATIENT} | ({"birthDate": born} if born else {}) | more
+    name = [{"family": canary.NAME, "given": ["Synthetic"]}]
+    return {"resourceType": "Patient", "id": PATIENT, "name": name} | ({"birthDate": born} if born else {}) | more
 
 
 def condition(code: str, recorded: str | None = None, **more: Any) -> Resource:
