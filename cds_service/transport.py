@@ -20,7 +20,7 @@ from typing import Any
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.certs import where as certificates
+from requests.certs import where as certificates  # type: ignore[attr-defined]  # missing in its stubs
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from cds_service import __version__

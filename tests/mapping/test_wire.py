@@ -45,7 +45,7 @@ def test_a_bundle_gives_its_resources_and_their_addresses() -> None:
 )
 def test_an_empty_bundle_is_a_whole_answer(sent: Resource) -> None:
     found = pile(sent)
-
+    assert found is not None
     assert (found.entries, found.is_whole, found.next_link) == (0, True, None)
 
 
