@@ -14,6 +14,7 @@ from cds_service.assess import Assessor
 from cds_service.door import Door
 from cds_service.fhir.access import FhirAccess
 from cds_service.fhir.server import Servers
+from cds_service.metrics import CountingRecorder, Metrics
 from cds_service.routes import Parts, routes
 from cds_service.services import discovery
 from cds_service.settings import Settings
@@ -68,6 +69,7 @@ def create_app(
     *,
     recorder: Recorder | None = None,
     assessor: Assessor | None = None,
+    metrics: Metrics | None = None,
 ) -> Flask:
     """Build the WSGI application.
 
@@ -75,6 +77,7 @@ def create_app(
     """
     site = site or Site()
     assessor = assessor or make_assessor(settings, site)
+    metrics = metrics or Metrics()
     app = Flask("mmcds")
     # Flask cuts a body of unannounced length off where its limit is, so ours has to be seen passed
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes + 1
@@ -90,8 +93,8 @@ def create_app(
     )
     app.extensions["mmcds"] = Parts(
         assessor=assessor,
-        recorder=recorder or LogRecorder(),
-        door=Door(settings, site, assessor.fhir.servers.transport),
+        recorder=CountingRecorder(metrics, recorder or LogRecorder()),
+        door=Door(settings, site, assessor.fhir.servers.transport, metrics),
         discovery=msgspec.json.encode(discovery(assessor.catalog)),
         body_limit_bytes=settings.body_limit_bytes,
         switches=settings.development_switches,

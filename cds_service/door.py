@@ -1,10 +1,6 @@
 """The door: lets a call in under the name of its issuer, or turns it away without saying why."""
 
-import atexit
-import os
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 
 from cds_service import telemetry
 from cds_service.auth.keys import KeyRing
@@ -12,6 +8,8 @@ from cds_service.auth.replay import ReplayMemory
 from cds_service.auth.tokens import Authenticator
 from cds_service.callers import Caller, anyone, caller_of
 from cds_service.errors import Unauthenticated
+from cds_service.folders import shared_folder
+from cds_service.metrics import Metrics
 from cds_service.settings import Settings, unix_time
 from cds_service.site import Site
 from cds_service.transport import Transport, fetch_document
@@ -23,11 +21,12 @@ _KEYS_BYTES = 65_536
 class Door:
     """Says who calls."""
 
-    def __init__(self, settings: Settings, site: Site, transport: Transport) -> None:
+    def __init__(self, settings: Settings, site: Site, transport: Transport, metrics: Metrics) -> None:
         """Read the issuers' key files; raises SettingsError when one cannot be used."""
+        self._metrics = metrics
         self._site = site
         self._anyone = anyone(settings.callable_bases, site.orders)
-        self._authenticator = _authenticator(site, transport) if settings.auth == "on" else None
+        self._authenticator = _authenticator(site, transport, shared_folder()) if settings.auth == "on" else None
         self._callers = {issuer.name: caller_of(issuer, site.orders) for issuer in site.issuers}
 
     def admit(self, authorization: str | None, *paths: str) -> Caller:
@@ -37,6 +36,7 @@ class Door:
         try:
             issuer = self._authenticator.authenticate(authorization, *paths)
         except Unauthenticated as error:
+            self._metrics.count_rejection(error.reason)
             telemetry.warn("client turned away", reason=error.reason)
             raise
         return self._callers[issuer.name]
@@ -51,16 +51,10 @@ class Door:
         return self._authenticator is None or self._authenticator.is_ready()
 
 
-def _authenticator(site: Site, transport: Transport) -> Authenticator:
+def _authenticator(site: Site, transport: Transport, folder: Path) -> Authenticator:
     def fetch(url: str) -> bytes:
         return fetch_document(transport, url, seconds=_KEYS_SECONDS, limit_bytes=_KEYS_BYTES)
 
     keys = KeyRing(site.issuers, fetch, unix_time)
-    folder = Path(mkdtemp(prefix="mmcds-"))  # made before the workers are forked, so that all of them share it
-    atexit.register(_remove, folder, os.getpid())
-    return Authenticator(site, keys, ReplayMemory(folder / "seen.sqlite", unix_time), unix_time)
-
-
-def _remove(folder: Path, owner: int) -> None:
-    if os.getpid() == owner:  # a worker that ends leaves it to the others
-        rmtree(folder, ignore_errors=True)
+    memory = ReplayMemory(folder / "seen.sqlite", unix_time)
+    return Authenticator(site, keys, memory, unix_time)

@@ -14,6 +14,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from cds_service import telemetry
 from cds_service.errors import MalformedRequest, operation_outcome
+from cds_service.metrics import Metrics
 from cds_service.routes import tell_caller
 from cds_service.settings import Settings
 from cds_service.site import Site
@@ -39,12 +40,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     """The WSGI server of one application."""
 
-    def __init__(self, app: Flask, settings: Settings, site: Site) -> None:
+    def __init__(self, app: Flask, settings: Settings, site: Site, metrics: Metrics) -> None:
         """Take a finished application: it is loaded once, before the worker starts."""
         self._app = app
         app.register_error_handler(ParseException, _tell_of_broken_body)
         self._settings = settings
         self._workers = site.workers
+        self._metrics = metrics
         super().__init__()
 
     def load_config(self) -> None:
@@ -68,6 +70,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         return self._app
 
     def _say_ready(self, server: Any) -> None:
+        if self._settings.admin_port is not None:
+            self._metrics.serve(self._settings.host, self._settings.admin_port)
         telemetry.log("listening", address=f"http://{self._settings.host}:{self._settings.port}")
 
 

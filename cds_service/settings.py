@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     env: Literal["development", "production"] = "development"
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
+    admin_port: int | None = Field(default=None, ge=1, le=65535)
     auth: Literal["on", "off"] = "on"
     as_of: str | None = None
     time_zone: str | None = None
@@ -99,6 +100,11 @@ class Settings(BaseSettings):
 def unix_time() -> float:
     """Give the seconds since 1970, by which tokens are judged."""
     return time.time()
+
+
+def share_metrics(folder: Path) -> None:
+    """Tell the Prometheus library, in the way it asks for, where the workers keep their numbers."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
 def named_site_file(environ: Mapping[str, str] | None = None) -> Path | None:

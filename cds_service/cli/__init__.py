@@ -12,6 +12,8 @@ from cds_service.app import create_app
 from cds_service.cli.demo import run_demo
 from cds_service.configuration import load_configuration
 from cds_service.errors import SettingsError
+from cds_service.folders import shared_folder
+from cds_service.metrics import Metrics
 from cds_service.server import Server
 from fhir_mapping.catalog import generate as generator
 from fhir_mapping.catalog.loader import CatalogError
@@ -35,11 +37,12 @@ def serve() -> None:
         settings, site = configuration.settings, configuration.site
         if settings.development_switches:
             telemetry.warn("development switches are on: not for real patients", switches=settings.development_switches)
-        app = create_app(settings, site)
+        metrics = Metrics(shared_folder())
+        app = create_app(settings, site, metrics=metrics)
     except (SettingsError, KnowledgeError, CatalogError) as error:
         click.echo(str(error), err=True)
         sys.exit(_START_FAILED)
-    Server(app, settings, site).run()
+    Server(app, settings, site, metrics).run()
 
 
 @main.command()

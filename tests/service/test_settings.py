@@ -37,6 +37,7 @@ def test_without_any_variable_the_service_keeps_to_itself() -> None:
         ("MMCDS_ENV", "development", "development"),
         ("MMCDS_HOST", "0.0.0.0", "0.0.0.0"),  # noqa: S104 - a value, not a socket
         ("MMCDS_PORT", "9000", 9000),
+        ("MMCDS_ADMIN_PORT", "9100", 9100),
         ("MMCDS_AUTH", "off", "off"),
         ("MMCDS_AS_OF", "2024-02-29", "2024-02-29"),
         ("MMCDS_TIME_ZONE", "Pacific/Auckland", "Pacific/Auckland"),
