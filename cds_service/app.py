@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 
 import msgspec
 from flask import Flask
@@ -15,6 +16,7 @@ from cds_service.door import Door
 from cds_service.fhir.access import FhirAccess
 from cds_service.fhir.server import Servers
 from cds_service.metrics import CountingRecorder, Metrics
+from cds_service.openapi import openapi_document
 from cds_service.routes import Parts, routes
 from cds_service.services import discovery
 from cds_service.settings import Settings
@@ -96,6 +98,7 @@ def create_app(
         recorder=CountingRecorder(metrics, recorder or LogRecorder()),
         door=Door(settings, site, assessor.fhir.servers.transport, metrics),
         discovery=msgspec.json.encode(discovery(assessor.catalog)),
+        openapi=cache(lambda: msgspec.json.encode(openapi_document(assessor, site.public_urls))),
         body_limit_bytes=settings.body_limit_bytes,
         switches=settings.development_switches,
         crd_empty_system_actions=site.crd_empty_system_actions,

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -32,6 +32,7 @@ from cds_service.telemetry import DecisionRecord, Recorder
 
 _JSON = "application/json"
 _DISCOVERY = "/cds-services"
+_OPENAPI = "/openapi.json"
 _ACCEPTED = {_JSON, "application/fhir+json"}
 _encoder = msgspec.json.Encoder()
 
@@ -46,6 +47,7 @@ class Parts:
     recorder: Recorder
     door: Door
     discovery: bytes
+    openapi: Callable[[], bytes]
     body_limit_bytes: int
     switches: tuple[str, ...]
     crd_empty_system_actions: bool
@@ -69,6 +71,14 @@ def discover() -> Response:
     parts = _parts()
     parts.door.admit_to_discovery(request.headers.get("Authorization"), _DISCOVERY)
     return _json(parts.discovery)
+
+
+@routes.get(_OPENAPI)
+def describe() -> Response:
+    """Describe every address, with examples; as open as discovery."""
+    parts = _parts()
+    parts.door.admit_to_discovery(request.headers.get("Authorization"), _OPENAPI)
+    return _json(parts.openapi())
 
 
 @routes.post("/cds-services/<service_id>")

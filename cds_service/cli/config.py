@@ -3,20 +3,22 @@
 import json
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from pydantic import BaseModel, SecretStr
 
 from cards.knowledge.loader import KnowledgeError
 from cards.knowledge.loader import load as load_knowledge
+from cds_service.app import create_app
 from cds_service.configuration import Configuration, load_configuration
 from cds_service.errors import SettingsError
 from cds_service.settings import PREFIX
 from cds_service.site import Site
+from fhir_mapping.catalog.loader import CatalogError
 
 _FAULTY = 2
 _NOT_SET = "(not set)"
@@ -49,6 +51,12 @@ def check() -> None:
     """Say whether the service could start with this configuration; list every fault."""
     configuration = _load()
     settings, site = configuration.settings, configuration.site
+    try:
+        create_app(settings, site)  # all that a start does before it listens: tables, keys, certificates
+    except SettingsError as error:
+        _refuse(error.faults)
+    except CatalogError as error:
+        _refuse([str(error)])
     click.echo(
         f"ok: {settings.env}, client authentication {settings.auth}, "
         f"{'a' if settings.site_file else 'no'} site file, {len(site.issuers)} issuers, "
@@ -83,12 +91,15 @@ def _load() -> Configuration:
     try:
         return load_configuration(knowledge=load_knowledge())
     except SettingsError as error:
-        for fault in error.faults:
-            click.echo(f"- {fault}", err=True)
-        sys.exit(_FAULTY)
+        _refuse(error.faults)
     except KnowledgeError as error:
-        click.echo(str(error), err=True)
-        sys.exit(_FAULTY)
+        _refuse([str(error)])
+
+
+def _refuse(faults: Iterable[str]) -> NoReturn:
+    for fault in faults:
+        click.echo(f"- {fault}", err=True)
+    sys.exit(_FAULTY)
 
 
 def _entries(configuration: Configuration) -> Iterator[_Entry]:
