@@ -124,7 +124,7 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, orderi
         rules=_outcomes(evaluation.results),
         shown=tuple(card.source.topic.code for card in cards),
         coverage={topic.value: coverage.level.value for topic, coverage in history.coverage.topics.items()},
-        gaps=dict(Counter(gap.code.value for gap in history.gaps)),  # asdict cannot copy a Counter
+        gaps=dict(Counter(gap.code.value for gap in history.gaps)),
         origins=gathered.origins,
         faults=tuple(f"{r.active.text.id}: {r.fault}" for r in evaluation.results if r.fault),
     )

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import structlog
@@ -68,6 +68,9 @@ class DecisionRecord:
     milliseconds: float
 
 
+_DECIDED = tuple(field.name for field in fields(DecisionRecord))
+
+
 class Recorder(Protocol):
     """Where decision records go."""
 
@@ -80,7 +83,7 @@ class LogRecorder:
 
     def record(self, decision: DecisionRecord) -> None:
         """Write the line."""
-        log("decision", **asdict(decision))
+        log("decision", **{name: getattr(decision, name) for name in _DECIDED})
 
 
 def keep(recorder: Recorder, decision: DecisionRecord) -> None:
