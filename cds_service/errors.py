@@ -105,8 +105,8 @@ class PatientDataError(HttpError):
     """The chart could not be used."""
 
 
-# What an integrator reads when nothing could be read; one word stands for each in the log
-_CAUSES = {
+# Why something was not read, in words for an integrator; records and metrics name each by its one word
+CAUSES = {
     "prefetch": "the prefetch value is an error, or no FHIR",
     "no_server": "the request names no fhirServer",
     "not_allowed": "the fhirServer is not on the list of this service",
@@ -126,6 +126,9 @@ _CAUSES = {
     "fhir_version": "the server does not speak FHIR R4",
     "another_patient": "the answer holds another patient's data",
     "foreign": "the prefetch value holds another patient's data",
+    "too_many_pages": "there are more pages than are read",
+    "loop": "the pages go round in a circle",
+    "not_sent": "the request does not bring it",
     "foreign_link": "the next page is at another address",
     "timeout": "the server did not answer in time",
     "connection": "the server could not be reached",
@@ -148,7 +151,7 @@ class DataUnavailable(PatientDataError):
         self.unread = dict(unread)
         causes: dict[str, list[str]] = {}
         for key, cause in unread.items():
-            causes.setdefault(_CAUSES.get(cause, cause.replace("_", " ")), []).append(key)
+            causes.setdefault(CAUSES.get(cause, cause.replace("_", " ")), []).append(key)
         why = "; ".join(f"{cause} ({', '.join(keys)})" for cause, keys in causes.items())
         super().__init__(
             "None of the patient's data that this service needs could be read, so nothing was checked. "

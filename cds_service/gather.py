@@ -13,8 +13,8 @@ from fhir_mapping.model.coverage import Level
 from fhir_mapping.needs import Reading, Search
 
 _UNAVAILABLE = Reading(Level.UNAVAILABLE)
-_FROM_PREFETCH = "prefetch"
-_FROM_FHIR = "fhir"
+FROM_PREFETCH = "prefetch"
+FROM_FHIR = "fhir"
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Gathered:
                 self._take_answer(key, search, sent, answer)
             else:
                 why = "foreign" if key in self.foreign_keys else self.no_access or "not_sent"
-                self.origins[key] = _FROM_PREFETCH if sent is not None else why
+                self.origins[key] = FROM_PREFETCH if sent is not None else why
                 self.readings[key] = self._take(search, sent)
 
     def look_up(self, references: Iterable[str]) -> Sequence[wire.Found]:
@@ -80,7 +80,7 @@ class Gathered:
             self.foreign_keys.append(key)
         elif pile is None or (answer.fault and sent is not None and pile.entries <= sent.entries):
             pile = sent  # a part that was sent is better than nothing
-        self.origins[key] = answer.fault or _FROM_FHIR
+        self.origins[key] = answer.fault or FROM_FHIR
         reading = self._take(search, pile)
         if answer.fault and reading.level is Level.COMPLETE:
             reading = Reading(Level.PARTIAL, reading.entries)

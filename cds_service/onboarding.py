@@ -33,6 +33,8 @@ def onboarding_sheet(configuration: Configuration, catalog: Catalog) -> str:
         algorithms=_together((a for i in site.issuers for a in i.algorithms), "`ES384` or `RS384`"),
         issuers=_together((i.issuer for i in site.issuers), "as agreed, character for character"),
         audiences="".join(f", or `{audience}`" for issuer in site.issuers for audience in issuer.audiences),
+        subjects=_together((subject for i in site.issuers for subject in i.subjects), "any or none"),
+        tenants=_together((tenant for i in site.issuers for tenant in i.tenants), "any or none"),
         keys=_together((i.jku or "exchanged as a file" for i in site.issuers), "an address (`jku`), or a file"),
         firewall=_rows(_firewall(base, site.issuers)),
         deadline=f"{configuration.settings.deadline_seconds:g}",

@@ -53,7 +53,7 @@ class Drafts:
 
 def read_orders(drafts: Drafts, catalog: Catalog, as_of: date, zone: tzinfo) -> tuple[ProposedOrder, ...]:
     """Read the watched draft orders alone, before anything of the chart is touched."""
-    context = Context(catalog, as_of, zone, medications=_by_address(drafts.medications))
+    context = Context(catalog, as_of, zone, medications=by_address(drafts.medications))
     read = tuple(proposed for order, judged in drafts.orders for proposed in read_order(order, context, judged=judged))
     return read + (UNREADABLE_ORDER,) * drafts.unreadable
 
@@ -63,7 +63,7 @@ def unresolved_medications(records: Iterable[wire.Resource], medications: Iterab
     referring = [r for r in records if isinstance(r, wire.MedicationUse) and r.medication_reference is not None]
     if not referring:
         return []
-    known = _by_address(medications)
+    known = by_address(medications)
     references = {
         use.medication_reference.reference
         for use in referring
@@ -101,7 +101,7 @@ def build_history(
         catalog,
         as_of,
         zone,
-        medications=_by_address((*found, *drafts.medications)),
+        medications=by_address((*found, *drafts.medications)),
         orders_of_missed_doses=_orders_of_missed_doses(by_type[wire.MedicationAdministration]),
         orders_not_taken=_orders_not_taken(by_type[wire.MedicationStatement]),
         gaps=gaps,
@@ -189,7 +189,7 @@ _READERS: Mapping[type, Callable[[Any, Context], Iterable[Any]]] = {
 }
 
 
-def _by_address(found: Iterable[wire.Found]) -> dict[str, wire.Medication]:
+def by_address(found: Iterable[wire.Found]) -> dict[str, wire.Medication]:
     """Index the Medications that stand by every address that a reference may use."""
     sent = [(item.full_url, item.resource) for item in found if type(item.resource) is wire.Medication]
     if not sent:

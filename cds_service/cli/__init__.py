@@ -9,7 +9,10 @@ from cards.knowledge.loader import KnowledgeError
 from cards.knowledge.loader import load as load_knowledge
 from cds_service import __version__, telemetry
 from cds_service.app import create_app
+from cds_service.cli.config import config
 from cds_service.cli.demo import run_demo
+from cds_service.cli.hook import hook
+from cds_service.cli.probe import probe
 from cds_service.configuration import load_configuration
 from cds_service.errors import SettingsError
 from cds_service.folders import shared_folder
@@ -50,6 +53,11 @@ def serve() -> None:
 def demo(as_json: bool) -> None:
     """Start the service, fire hooks for synthetic patients, print the cards, and stop."""
     sys.exit(run_demo(as_json=as_json))
+
+
+main.add_command(config)
+main.add_command(hook)
+main.add_command(probe)
 
 
 @main.group()

@@ -16,9 +16,11 @@ from cards.knowledge.loader import load as load_knowledge
 from cds_service.app import create_app
 from cds_service.configuration import Configuration, load_configuration
 from cds_service.errors import SettingsError
+from cds_service.onboarding import onboarding_sheet
 from cds_service.settings import PREFIX
 from cds_service.site import Site
 from fhir_mapping.catalog.loader import CatalogError
+from fhir_mapping.catalog.loader import load as load_catalog
 
 _FAULTY = 2
 _NOT_SET = "(not set)"
@@ -85,6 +87,12 @@ def show(redacted: bool, as_json: bool) -> None:
 def schema() -> None:
     """Print the JSON Schema of the site file."""
     click.echo(json.dumps(Site.model_json_schema(), indent=2))
+
+
+@config.command()
+def sheet() -> None:
+    """Print the onboarding sheet of this site, for the EHR team."""
+    click.echo(onboarding_sheet(_load(), load_catalog()), nl=False)
 
 
 def _load() -> Configuration:

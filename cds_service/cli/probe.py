@@ -6,39 +6,59 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass
 from datetime import date
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
-import requests
 
-from cds_service.addresses import base_of
-from cds_service.cli.fhir_client import DRUG_RECORDS, Sample, Server, address_of, capability_of, medications, sample
+from cds_service.addresses import Base, base_of
+from cds_service.cli.capability import Capability, capability_of
 from cds_service.cli.keys import read_token
-from cds_service.hook_models import is_about
-from cds_service.settings import Settings
+from cds_service.errors import CAUSES
+from cds_service.fhir.reader import ACCEPT, Reader, address_of
+from cds_service.fhir.server import Servers
+from cds_service.gather import FROM_FHIR, Gathered
+from cds_service.settings import Settings, unix_time
+from cds_service.site import Limits
+from cds_service.transport import Allowance, FetchFault, Page, Route, Transport
 from fhir_mapping import wire
-from fhir_mapping.build import build_history
+from fhir_mapping.build import build_history, by_address, unresolved_medications
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.catalog.loader import load as load_catalog
 from fhir_mapping.model.coverage import Level
 from fhir_mapping.model.dates import parse
-from fhir_mapping.needs import Reading, Search, coverage_of, searches
+from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.needs import Search, coverage_of, searches
 from fhir_mapping.readers.conditions import names_myeloma
 from fhir_mapping.readers.context import Context, medication_of
 
 _ROUNDS = 3
+_DRUG_RECORDS = ("MedicationStatement", "MedicationRequest", "MedicationAdministration")
 _MOST_SKEW_SECONDS = 60
 _UTC = ZoneInfo("UTC")
 _DAYS = ("effective_date_time", "effective_instant", "performed_date_time", "recorded_date", "authored_on")
 _MORE_DAYS = ("date_asserted", "birth_date")
 _PERIODS = ("effective_period", "performed_period")
+_LIMITS = Limits()
+_FACTS: Mapping[str, Callable[[TreatmentHistory], Sized]] = {
+    "courses": lambda history: history.courses,
+    "carTInfusions": lambda history: history.infusions,
+    "tCellCollections": lambda history: history.collections,
+    "progressions": lambda history: history.progressions,
+    "prophylaxisRecords": lambda history: history.supportive_care,
+    "labResults": lambda history: history.labs,
+    "allergies": lambda history: history.allergies,
+    "unrecognisedTreatments": lambda history: history.unrecognised,
+    "gaps": lambda history: history.gaps,
+}
 _KINDS_OF_DRUGS = ("knownDrugs", "unrecognisedTreatment", "otherDrugs", "unnamedDrugs")
-_WORTH_COUNTING = {"Condition": ("myeloma",)} | {kind.__name__: _KINDS_OF_DRUGS for kind in DRUG_RECORDS}
+_WORTH_COUNTING = {"Condition": ("myeloma",)} | dict.fromkeys(_DRUG_RECORDS, _KINDS_OF_DRUGS)
 
 
 @click.command()
@@ -65,76 +85,135 @@ def probe(
         raise click.UsageError("--fhir must be a plain http or https address.")
     if token_file is not None and not base.is_encrypted and not base.is_loopback:
         raise click.UsageError("the access token would go over the network in the clear: name an https address.")
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = str(ca_file) if ca_file else True
-        session.headers["Accept"] = "application/fhir+json"
-        if token_file is not None:
-            session.headers["Authorization"] = f"Bearer {read_token(token_file)}"
-        report = examine(Server(base, session, timeout), patients, Settings().today())
+    token = read_token(token_file) if token_file is not None else None
+    report = examine(Server(base, Transport(Route(ca_file)), token, timeout), patients, Settings().today())
     click.echo(json.dumps(report, indent=2) if as_json else "\n".join(_lines(report)))
     sys.exit(1 if report["missing"] else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The FHIR server that is probed, and how; `timeout` is in seconds, for one request or one chart."""
+
+    base: Base
+    transport: Transport
+    token: str | None
+    timeout: float
+
+    def get(self, url: str) -> Page:
+        """Read one address; raises FetchFault."""
+        headers = {"Accept": ACCEPT} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        allowance = Allowance(_LIMITS.read_bytes)
+        return self.transport.get(url, headers, deadline=time.monotonic() + self.timeout, allowance=allowance)
 
 
 def examine(server: Server, patients: Iterable[str], as_of: date) -> dict[str, Any]:
     """Probe a server; the report holds counts, times and our own words only."""
     catalog = load_catalog()
     wanted = searches(catalog)
-    metadata = server.get(f"{server.base}/metadata")
-    capability = capability_of(metadata, wanted)
+    skew, capability = _introduction(server, wanted)
     missing, notes = list(capability.missing), list(capability.notes)
-    if metadata.skew_seconds is not None and abs(metadata.skew_seconds) > _MOST_SKEW_SECONDS:
+    if skew is not None and abs(skew) > _MOST_SKEW_SECONDS:
         notes.append("the server's clock is more than a minute off ours")
-    report: dict[str, Any] = {
-        "fhirVersion": capability.version,
-        "clockOffsetSeconds": metadata.skew_seconds,
-        "capability": capability.said,
-    }
+    report: dict[str, Any] = {"fhirVersion": capability.version, "clockOffsetSeconds": skew}
+    report["capability"] = capability.said
     charts = {patient: _read_chart(server, wanted, patient) for patient in patients}
     if charts:
-        rows = {key: _row([chart[key] for chart in charts.values()], wanted[key], catalog) for key in wanted}
+        rows = {key: _row(key, list(charts.values()), catalog) for key in wanted}
         missing += [f"{key}: {problem}" for key, row in rows.items() for problem in row["problems"]]
-        history: Counter[str] = Counter()
-        for patient, chart in charts.items():
-            history.update(_history(chart, wanted, catalog, as_of, patient))
-        report |= {"patients": len(charts), "searches": rows, "history": dict(history)}
-        report["parallelMilliseconds"] = _in_parallel(server, wanted, charts)
+        history = sum((_history(chart, catalog, as_of) for chart in charts.values()), Counter[str]())
+        report |= {"patients": len(charts), "searches": rows, "history": {name: history[name] for name in _FACTS}}
+        report["parallelMilliseconds"] = round(statistics.median(chart.milliseconds for chart in charts.values()))
     else:
         notes.append("no --patient was given, so no search was tried")
     return report | {"missing": missing, "notes": notes}
 
 
-def _read_chart(server: Server, wanted: Mapping[str, Search], patient: str) -> dict[str, Sample]:
-    chart = {}
-    for key, search in wanted.items():
-        url = address_of(server, search, patient)
-        chart[key] = read = sample(server, url)
-        if any(not is_about(item.resource, patient) for item in read.found):
-            read.problem = "resources about another patient"
-        for _ in range(0 if read.problem else _ROUNDS - 1):
-            read.milliseconds.append(server.get(url).milliseconds)
-    included = medications(server, [item for read in chart.values() for item in read.found])
-    for read in chart.values():
-        if any(isinstance(item.resource, DRUG_RECORDS) for item in read.found):
-            read.found += included
-    return chart
+def _introduction(server: Server, wanted: Mapping[str, Search]) -> tuple[float | None, Capability]:
+    """Read the CapabilityStatement, and by how many seconds the server's clock is ahead of ours."""
+    try:
+        asked = unix_time()
+        page = server.get(f"{server.base}/metadata")
+    except FetchFault as fault:
+        return None, Capability(missing=(f"CapabilityStatement: {CAUSES.get(fault.label, fault.label)}",))
+    skew = _skew(page.headers.get("date", ""), (asked + unix_time()) / 2)
+    if page.status != HTTPStatus.OK:
+        return skew, Capability(missing=(f"CapabilityStatement: HTTP {page.status}",))
+    return skew, capability_of(page.body, wanted)
 
 
-def _row(samples: list[Sample], search: Search, catalog: Catalog) -> dict[str, Any]:
+def _skew(dated: str, ours: float) -> float | None:
+    try:
+        return round(parsedate_to_datetime(dated).timestamp() - ours, 1)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One patient's chart, read as the service reads it, and the times of each search's first page alone."""
+
+    gathered: Gathered
+    milliseconds: float
+    times: Mapping[str, Sequence[float]]
+
+    def records(self, search: Search) -> list[wire.Resource]:
+        """Give the resources that a search asked for; no two searches ask for the same type."""
+        found = (item.resource for item in self.gathered.found)
+        return [resource for resource in found if type(resource).__name__ == search.resource_type]
+
+
+def _read_chart(server: Server, wanted: Mapping[str, Search], patient: str) -> Chart:
+    times = {key: _times(server, address_of(server.base, search.query, patient)) for key, search in wanted.items()}
+    reader = Reader(
+        Servers(server.transport, _LIMITS.connections).at(server.base),
+        server.transport,
+        patient,
+        token=server.token,
+        deadline=time.monotonic() + server.timeout,
+        limits=_LIMITS,
+    )
+    gathered = Gathered(wanted, {}, patient, reader)
+    started = time.perf_counter()
+    gathered.start()
+    gathered.finish(wanted)
+    milliseconds = (time.perf_counter() - started) * 1_000
+    records = [item.resource for item in gathered.found]
+    gathered.look_up(unresolved_medications(records, gathered.found))
+    reader.stop()
+    return Chart(gathered, milliseconds, times)
+
+
+def _times(server: Server, url: str) -> list[float]:
+    """Time one address some times, in milliseconds; nothing when it does not answer."""
+    times = []
+    for _ in range(_ROUNDS):
+        started = time.perf_counter()
+        try:
+            server.get(url)
+        except FetchFault:
+            break
+        times.append((time.perf_counter() - started) * 1_000)
+    return times
+
+
+def _row(key: str, charts: Sequence[Chart], catalog: Catalog) -> dict[str, Any]:
     """Report on one search, all patients together."""
+    search = charts[0].gathered.searches[key]
     counts = Counter(dict.fromkeys(("readable", "dated", "undated", *_WORTH_COUNTING.get(search.resource_type, ())), 0))
-    for one in samples:
-        for record in one.records(search):
+    for chart in charts:
+        for record in chart.records(search):
             counts["readable"] += 1
             counts["dated" if _is_dated(record) else "undated"] += 1
-            counts.update(_recognised(record, one, catalog))
-    times = [milliseconds for one in samples for milliseconds in one.milliseconds]
+            counts.update(_recognised(record, chart, catalog))
+    origins = [chart.gathered.origins[key] for chart in charts]
+    readings = [chart.gathered.readings[key] for chart in charts]
+    times = [milliseconds for chart in charts for milliseconds in chart.times[key]]
     return {
-        "problems": sorted({one.problem for one in samples if one.problem}),
-        "answered": sum(not one.problem for one in samples),
-        "pages": sum(one.pages for one in samples),
-        "cutShort": sum(not one.is_whole for one in samples),
-        "unreadable": sum(len(one.unreadable) for one in samples),
+        "problems": sorted({CAUSES.get(origin, origin) for origin in origins if origin != FROM_FHIR}),
+        "answered": origins.count(FROM_FHIR),
+        "cutShort": sum(reading.level is Level.PARTIAL for reading in readings),
+        "unreadable": sum(chart.gathered.unreadable.count(search.resource_type) for chart in charts),
         **counts,
         "medianMilliseconds": round(statistics.median(times)) if times else None,
     }
@@ -148,12 +227,12 @@ def _is_dated(record: wire.Resource) -> bool:
     return any(isinstance(text, str) and parse(text, _UTC) is not None for text in texts)
 
 
-def _recognised(record: wire.Resource, read: Sample, catalog: Catalog) -> Iterable[str]:
+def _recognised(record: wire.Resource, chart: Chart, catalog: Catalog) -> Iterable[str]:
     if isinstance(record, wire.Condition):
         return ["myeloma"] if names_myeloma(record, catalog) else []
-    if not isinstance(record, DRUG_RECORDS):
+    if not isinstance(record, wire.MedicationUse):
         return []
-    stored = {f"Medication/{m.id}": m for i in read.found if isinstance(m := i.resource, wire.Medication)}
+    stored = by_address(chart.gathered.found)
     concept = medication_of(record, Context(catalog, date.min, _UTC, medications=stored))
     if concept is None:
         return ["unnamedDrugs"]
@@ -163,43 +242,12 @@ def _recognised(record: wire.Resource, read: Sample, catalog: Catalog) -> Iterab
     return ["unrecognisedTreatment"] if match.is_unrecognised_treatment else ["otherDrugs"]
 
 
-def _history(
-    chart: Mapping[str, Sample], wanted: Mapping[str, Search], catalog: Catalog, as_of: date, patient: str
-) -> Counter[str]:
+def _history(chart: Chart, catalog: Catalog, as_of: date) -> Counter[str]:
     """Count what the chart of one patient is to the rules."""
-    own = [i for read in chart.values() for i in read.found if is_about(i.resource, patient)]
-    readings = {}
-    for key, read in chart.items():
-        whole = Level.COMPLETE if read.is_whole and not read.unreadable else Level.PARTIAL
-        level = Level.UNAVAILABLE if read.problem and not read.pages else whole
-        readings[key] = Reading(level, len(read.records(wanted[key])))
-    lost = [kind for read in chart.values() for kind in read.unreadable]
-    history = build_history(own, coverage_of(readings), catalog, as_of, _UTC, unreadable=lost)
-    return Counter(
-        {
-            "courses": len(history.courses),
-            "carTInfusions": len(history.infusions),
-            "tCellCollections": len(history.collections),
-            "progressions": len(history.progressions),
-            "prophylaxisRecords": len(history.supportive_care),
-            "labResults": len(history.labs),
-            "allergies": len(history.allergies),
-            "unrecognisedTreatments": len(history.unrecognised),
-            "gaps": len(history.gaps),
-        }
-    )
-
-
-def _in_parallel(server: Server, wanted: Mapping[str, Search], patients: Iterable[str]) -> int:
-    """Time all first pages of one patient at once, as the service reads them: the median of some rounds."""
-    times = []
-    for patient in patients:
-        for _ in range(_ROUNDS):
-            started = time.perf_counter()
-            with ThreadPoolExecutor(len(wanted)) as pool:
-                list(pool.map(server.get, [address_of(server, search, patient) for search in wanted.values()]))
-            times.append((time.perf_counter() - started) * 1_000)
-    return round(statistics.median(times))
+    gathered = chart.gathered
+    coverage = coverage_of(gathered.readings)
+    history = build_history(gathered.found, coverage, catalog, as_of, _UTC, unreadable=gathered.unreadable)
+    return Counter({name: len(facts(history)) for name, facts in _FACTS.items()})
 
 
 def _lines(report: Mapping[str, Any]) -> Iterable[str]:

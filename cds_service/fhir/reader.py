@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from cds_service.addresses import under
+from cds_service.addresses import Base, under
 from cds_service.fhir.server import Server
 from cds_service.hook_models import are_about
 from cds_service.site import Limits
@@ -17,7 +17,7 @@ from cds_service.transport import Allowance, FetchFault, Line, Page, Transport
 from fhir_mapping import wire
 from fhir_mapping.needs import PATIENT_ID_HERE
 
-_ACCEPT = "application/fhir+json, application/json;q=0.9"
+ACCEPT = "application/fhir+json, application/json;q=0.9"
 _PER_PAGE = 200
 _IDS_PER_SEARCH = 50
 _AGAIN_SECONDS = (0.02, 0.06)  # before the one retry, drawn at random so that parallel searches spread
@@ -30,6 +30,12 @@ _STATUS_FAULTS = {
     410: "not_found",
     _TOO_MANY_REQUESTS: "throttled",
 }
+
+
+def address_of(base: Base, query: str, patient_id: str) -> str:
+    """Give the address that answers a prefetch template."""
+    path = query.replace(PATIENT_ID_HERE, quote(patient_id, safe=""))
+    return f"{base}/{path}" + (f"&_count={_PER_PAGE}" if "?" in path else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class Reader:
         self._server = server
         self._transport = transport
         self._patient_id = patient_id
-        self._headers = {"Accept": _ACCEPT} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._headers = {"Accept": ACCEPT} | ({"Authorization": f"Bearer {token}"} if token else {})
         self._deadline = deadline
         self._limits = limits
         self._allowance = Allowance(limits.read_bytes)
@@ -77,9 +83,7 @@ class Reader:
 
     def start(self, key: str, query: str) -> None:
         """Begin a search by its prefetch template."""
-        path = query.replace(PATIENT_ID_HERE, quote(self._patient_id, safe=""))
-        more = f"&_count={_PER_PAGE}" if "?" in path else ""
-        self._begin(key, f"{self._server.base}/{path}{more}")
+        self._begin(key, address_of(self._server.base, query, self._patient_id))
 
     def follow(self, key: str, first: wire.Pile) -> None:
         """Begin with the pages after one that the client has sent."""

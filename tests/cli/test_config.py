@@ -1,0 +1,204 @@
+"""`mmcds config`: every fault at once, every value with its origin, and no secret anywhere."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import certifi
+import pytest
+from click.testing import Result
+
+from cards.knowledge.loader import KnowledgeError
+from cds_service.cli.config import config
+from cds_service.settings import PREFIX, Settings
+from cds_service.site import Site
+from fhir_mapping.catalog.loader import CatalogError
+from tests.cli.serving import run
+from tests.service.tokens import es384, jwk
+
+SITE = """
+name = "canary hospital"
+public_urls = ["https://cds.canary.example"]
+cors_origins = ["https://browser.canary.example"]
+ca_file = "canary-ca.pem"
+unsupported_resource_types = ["MedicationAdministration"]
+
+[limits]
+pages = 7
+
+[[issuers]]
+name = "canary-ehr"
+issuer = "https://ehr.canary.example"
+audiences = ["canary-audience"]
+subjects = ["canary-subject"]
+tenants = ["canary-tenant"]
+jku = "https://ehr.canary.example/jwks.json"
+fhir_bases = ["https://fhir.canary.example/r4"]
+
+[[issuers]]
+name = "canary-second"
+issuer = "urn:canary"
+jwks_file = "canary-jwks.json"
+dialect = "epic"
+
+[[orders]]
+template = "antiviral"
+system = "urn:canary-system"
+code = "canary-code"
+display = "canary display"
+"""
+SECRET = "http://canary-user:canary-password@proxy.canary.example:3128"  # noqa: S105 - made up
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    (tmp_path / "canary-ca.pem").write_bytes(Path(certifi.where()).read_bytes())
+    (tmp_path / "canary-jwks.json").write_text(json.dumps({"keys": [jwk(es384(), "canary-kid")]}))
+    path = tmp_path / "canary-site.toml"
+    path.write_text(SITE)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+
+
+def ask(*arguments: str, **settings: object) -> Result:
+    return run(config, *arguments, env={f"{PREFIX}{name}": str(value) for name, value in settings.items()})
+
+
+def shown(*arguments: str, **settings: object) -> dict[str, Any]:
+    result = ask("show", "--json", *arguments, **settings)
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_a_sound_configuration_is_ok(site: Path) -> None:
+    result = ask("check", SITE_FILE=site)
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout == (
+        "ok: development, client authentication on, a site file, 2 issuers, 1 public addresses, 1 order codes\n"
+    )
+
+
+def test_development_switches_are_named() -> None:
+    result = ask("check", AUTH="off", AS_OF="2026-11-20")
+
+    assert result.exit_code == 0, result.output
+    assert "MMCDS_AUTH=off: for synthetic data only" in result.stdout
+    assert "MMCDS_AS_OF: for synthetic data only" in result.stdout
+
+
+@pytest.mark.parametrize("command", ["check", "show"])
+def test_every_fault_of_environment_and_site_file_is_listed(tmp_path: Path, command: str) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text("workers = 99\n[limits]\npages = 0\n")
+
+    result = ask(command, SITE_FILE=path, PORT="canary", WRONG="canary")
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    for place in ("MMCDS_PORT", "MMCDS_WRONG", "workers", "limits.pages"):
+        assert place in result.stderr
+    assert "canary" not in result.stderr
+
+
+def test_order_codes_are_held_against_the_templates(site: Path) -> None:
+    site.write_text(SITE.replace('template = "antiviral"', 'template = "canary-order"'))
+
+    assert ask("check", SITE_FILE=site).exit_code == 2
+
+
+def test_keys_that_cannot_be_used_are_found_before_the_start(site: Path) -> None:
+    (site.parent / "canary-jwks.json").write_text("[]")
+
+    result = ask("check", SITE_FILE=site)
+
+    assert result.exit_code == 2
+    assert "- issuers canary-second: jwks_file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("table", "error"),
+    [
+        ("load_knowledge", KnowledgeError(["a rule without a source"])),
+        ("create_app", CatalogError("a drug without a class")),
+    ],
+)
+def test_faulty_tables_are_told(monkeypatch: pytest.MonkeyPatch, table: str, error: Exception) -> None:
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(sys.modules["cds_service.cli.config"], table, broken)
+
+    result = ask("check", AUTH="off")
+
+    assert result.exit_code == 2
+    assert result.stderr == f"- {error}\n"
+
+
+def test_every_value_is_shown_with_its_origin(site: Path) -> None:
+    found = shown(SITE_FILE=site, PORT="9000")
+
+    assert found["MMCDS_PORT"] == {"value": 9000, "origin": "environment"}
+    assert found["MMCDS_HOST"] == {"value": "127.0.0.1", "origin": "default"}
+    assert found["site.name"] == {"value": "canary hospital", "origin": "site file"}
+    assert found["site.limits.pages"] == {"value": 7, "origin": "site file"}
+    assert found["site.limits.entries"] == {"value": 2000, "origin": "default"}
+    assert found["site.ca_file"] == {"value": str(site.parent / "canary-ca.pem"), "origin": "site file"}
+    assert found["site.issuers[0].jku"]["origin"] == "site file"
+    assert found["site.issuers[0].jwks_file"] == {"value": "(not set)", "origin": "default"}
+    assert found["site.issuers[1].dialect"] == {"value": "epic", "origin": "site file"}
+    assert found["site.orders[0].code"] == {"value": "canary-code", "origin": "site file"}
+    assert {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} <= found.keys()
+    listed = {name.removeprefix("site.").partition(".")[0].partition("[")[0] for name in found}
+    assert set(Site.model_fields) <= listed
+
+
+def test_an_address_of_the_environment_wins_and_says_so() -> None:
+    found = shown(AUTH="off", PUBLIC_URL="https://cds.example.org")
+
+    assert found["site.public_urls"] == {"value": ["https://cds.example.org"], "origin": "environment"}
+
+
+def test_text_has_one_line_for_each_value(site: Path) -> None:
+    lines = ask("show", SITE_FILE=site).stdout.splitlines()
+
+    assert len(lines) == len(shown(SITE_FILE=site))
+    (line,) = [line for line in lines if line.startswith("site.limits.pages")]
+    assert line.split() == ["site.limits.pages", "=", "7", "#", "site", "file"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--redacted",), ("--json",), ("--redacted", "--json")])
+def test_secrets_are_never_shown(site: Path, arguments: tuple[str, ...]) -> None:
+    output = ask("show", *arguments, SITE_FILE=site, PROXY=SECRET).output
+
+    assert "canary-password" not in output
+    assert "canary-user" not in output
+    assert "(set, never shown)" in output
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_redacted_output_names_nobody(site: Path, arguments: tuple[str, ...]) -> None:
+    output = ask(
+        "show", "--redacted", *arguments, SITE_FILE=site, PROXY=SECRET, HOST="10.9.8.7", TIME_ZONE="America/Chicago"
+    ).output
+
+    assert "canary" not in output
+    assert "10.9.8.7" not in output
+    assert str(site.parent) not in output
+    for useful in ("MedicationAdministration", "epic", "antiviral", "America/Chicago", "2000"):
+        assert useful in output
+
+
+def test_the_schema_describes_the_site_file() -> None:
+    result = ask("schema")
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == Site.model_json_schema()

@@ -1,0 +1,52 @@
+"""The onboarding sheet: filled in for the site, and the one that is committed is that of the example site."""
+
+from pathlib import Path
+
+import pytest
+
+from cards.knowledge.loader import load as load_knowledge
+from cds_service.cli.config import config
+from cds_service.configuration import load_configuration
+from cds_service.onboarding import onboarding_sheet
+from cds_service.services import SERVICES
+from fhir_mapping.catalog.loader import load as load_catalog
+from fhir_mapping.needs import RESOURCE_TYPES, searches
+from tests.cli.serving import run
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+EXAMPLE = {
+    "MMCDS_ENV": "production",
+    "MMCDS_TIME_ZONE": "America/New_York",
+    "MMCDS_SITE_FILE": str(DEPLOY / "site.example.toml"),
+}
+
+
+def sheet() -> str:
+    return onboarding_sheet(load_configuration(EXAMPLE, load_knowledge()), load_catalog())
+
+
+def test_the_committed_sheet_is_that_of_the_example_site() -> None:
+    assert (DEPLOY / "onboarding.md").read_text(encoding="utf-8") == sheet()
+
+
+def test_it_names_every_address_template_and_scope() -> None:
+    text = sheet()
+
+    for service in SERVICES.values():
+        assert f"`https://cds.example-hospital.org/cds-services/{service.id}`" in text
+    for key, search in searches(load_catalog()).items():
+        assert f"| `{key}` | `{search.query}` |" in text
+    for kind in (*RESOURCE_TYPES.values(), "Medication"):
+        assert f"| {kind} | `patient/{kind}.read` | `patient/{kind}.rs` |" in text
+    assert "| mmcds | ehr.example-hospital.org | 443 | FHIR reads |" in text
+    assert "$" not in text
+
+
+def test_it_is_printed_for_the_site_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMCDS_AUTH", "off")
+    monkeypatch.setenv("MMCDS_PUBLIC_URL", "https://cds.example.org/mmcds/")
+
+    result = run(config, "sheet")
+
+    assert result.exit_code == 0
+    assert "`https://cds.example.org/mmcds/cds-services/mmcds-order-sign`" in result.stdout
