@@ -9,13 +9,20 @@ import pytest
 from tests import canary
 from tests.conftest import LEAKS
 
-# Files that tests write for the service to read: charts with names, tokens, keys, configurations
-_INPUTS = {".json", ".toml", ".pem", ".txt", ".token", ".ndjson", ".py"}
+# What the service writes; the other files are those that tests write for it to read: charts, tokens, keys
+_LOG = "log"
+_DATABASES = (".sqlite", ".db")
 
 
-def _written(folders: list[Path]) -> Iterator[Path]:
-    for folder in folders:
-        yield from (path for path in folder.rglob("*") if path.is_file() and path.suffix not in _INPUTS)
+def _is_output(path: Path) -> bool:
+    return path.name == _LOG or any(suffix.startswith(_DATABASES) for suffix in path.suffixes)
+
+
+def _written(tests: Path) -> Iterator[Path]:
+    """Give the outputs among the files of the tests, and all files of services that were started."""
+    yield from (path for path in tests.rglob("*") if path.is_file() and _is_output(path))
+    for folder in Path(tempfile.gettempdir()).glob("mmcds-*"):
+        yield from (path for path in folder.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize(
@@ -37,11 +44,9 @@ def test_words_about_tokens_are_no_leak() -> None:
 
 
 def test_nothing_that_was_written_during_the_tests_holds_a_secret(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folders = [tmp_path_factory.getbasetemp(), *Path(tempfile.gettempdir()).glob("mmcds-*")]
+    outputs = list(_written(tmp_path_factory.getbasetemp()))
 
-    in_files = [
-        f"{path}: {leak}" for path in _written(folders) for leak in canary.leaks(path.read_text(errors="replace"))
-    ]
+    in_files = [f"{path}: {leak}" for path in outputs for leak in canary.leaks(path.read_text(errors="replace"))]
 
     assert LEAKS == []
     assert in_files == []

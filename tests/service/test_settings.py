@@ -31,28 +31,28 @@ def test_without_any_variable_the_service_keeps_to_itself() -> None:
     assert settings.development_switches == ()
 
 
-@pytest.mark.parametrize(
-    ("variable", "text", "value"),
-    [
-        ("MMCDS_ENV", "development", "development"),
-        ("MMCDS_HOST", "0.0.0.0", "0.0.0.0"),  # noqa: S104 - a value, not a socket
-        ("MMCDS_PORT", "9000", 9000),
-        ("MMCDS_ADMIN_PORT", "9100", 9100),
-        ("MMCDS_AUTH", "off", "off"),
-        ("MMCDS_AS_OF", "2024-02-29", "2024-02-29"),
-        ("MMCDS_TIME_ZONE", "Pacific/Auckland", "Pacific/Auckland"),
-        ("MMCDS_BODY_LIMIT_BYTES", "1000", 1000),
-        ("MMCDS_SITE_FILE", "/etc/mmcds/site.toml", Path("/etc/mmcds/site.toml")),
-        ("MMCDS_PUBLIC_URL", "https://cds.example.org", ("https://cds.example.org",)),
-        (
-            "MMCDS_FHIR_BASES",
-            "http://localhost:8/r4, https://a.example/r4",
-            ("http://localhost:8/r4", "https://a.example/r4"),
-        ),
-        ("MMCDS_DEADLINE_SECONDS", "0.8", 0.8),
-        ("MMCDS_PROXY", "http://user:secret@proxy:3128", SecretStr("http://user:secret@proxy:3128")),
-    ],
-)
+VARIABLES: list[tuple[str, str, object]] = [
+    ("MMCDS_ENV", "development", "development"),
+    ("MMCDS_HOST", "0.0.0.0", "0.0.0.0"),  # noqa: S104 - a value, not a socket
+    ("MMCDS_PORT", "9000", 9000),
+    ("MMCDS_ADMIN_PORT", "9100", 9100),
+    ("MMCDS_AUTH", "off", "off"),
+    ("MMCDS_AS_OF", "2024-02-29", "2024-02-29"),
+    ("MMCDS_TIME_ZONE", "Pacific/Auckland", "Pacific/Auckland"),
+    ("MMCDS_BODY_LIMIT_BYTES", "1000", 1000),
+    ("MMCDS_SITE_FILE", "/etc/mmcds/site.toml", Path("/etc/mmcds/site.toml")),
+    ("MMCDS_PUBLIC_URL", "https://cds.example.org", ("https://cds.example.org",)),
+    (
+        "MMCDS_FHIR_BASES",
+        "http://localhost:8/r4, https://a.example/r4",
+        ("http://localhost:8/r4", "https://a.example/r4"),
+    ),
+    ("MMCDS_DEADLINE_SECONDS", "0.8", 0.8),
+    ("MMCDS_PROXY", "http://user:secret@proxy:3128", SecretStr("http://user:secret@proxy:3128")),
+]
+
+
+@pytest.mark.parametrize(("variable", "text", "value"), VARIABLES)
 def test_each_variable_is_read(variable: str, text: str, value: object) -> None:
     settings = load_settings({variable: text})
 
@@ -60,9 +60,7 @@ def test_each_variable_is_read(variable: str, text: str, value: object) -> None:
 
 
 def test_every_setting_has_a_case_above() -> None:
-    (cases,) = [mark for mark in test_each_variable_is_read.pytestmark if mark.name == "parametrize"]
-
-    assert {case[0] for case in cases.args[1]} == {f"MMCDS_{name.upper()}" for name in Settings.model_fields}
+    assert {variable for variable, _, _ in VARIABLES} == {f"MMCDS_{name.upper()}" for name in Settings.model_fields}
 
 
 @pytest.mark.parametrize(
