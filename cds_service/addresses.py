@@ -25,9 +25,11 @@ class Base:
     def is_loopback(self) -> bool:
         """Whether the host is this machine."""
         try:
-            return ip_address(self.host).is_loopback
+            address = ip_address(self.host)
         except ValueError:
             return self.host == "localhost"
+        # An IPv4 address dressed up as IPv6 counts as this machine in some versions of Python and not in others
+        return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
 
     @property
     def is_encrypted(self) -> bool:

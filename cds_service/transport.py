@@ -180,8 +180,9 @@ class Transport:
     """Makes requests; each thread keeps a session of its own, which holds connections and nothing else."""
 
     def __init__(self, route: Route) -> None:
-        """Take the way out."""
+        """Take the way out, and load the certificates: the first hook would pay for them."""
         self._route = route
+        self._trust = _trust(route.ca_file)
         self._sessions = threading.local()
 
     def get(
@@ -226,7 +227,7 @@ class Transport:
             if self._route.proxy is not None:
                 session.proxies = {"http": self._route.proxy, "https": self._route.proxy}
             for scheme in ("http://", "https://"):
-                session.mount(scheme, _Adapter(_trust(self._route.ca_file)))
+                session.mount(scheme, _Adapter(self._trust))
             self._sessions.session = session
         return session
 
