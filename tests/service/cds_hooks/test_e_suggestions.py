@@ -1,0 +1,88 @@
+"""Section E, suggestions, actions and links: what a click may do, and that nothing else is offered."""
+
+import uuid
+from typing import Any
+
+from fhir.resources.R4B.medicationrequest import MedicationRequest
+from fhir.resources.R4B.servicerequest import ServiceRequest
+
+from cards.knowledge.loader import load as load_knowledge
+from tests.service.calling import after_infusion, call, cards
+from tests.service.cds_hooks.exchanges import actions, answers, members, suggestions
+from tests.service.cds_hooks.exchanges import cards as every_card
+
+VIEW = "/cds-services/mmcds-patient-view"
+MODELS: dict[str, Any] = {"MedicationRequest": MedicationRequest, "ServiceRequest": ServiceRequest}
+
+
+def test_c125_every_suggestion_has_a_label() -> None:
+    assert all(isinstance(each["label"], str) and each["label"].strip() for each in suggestions())
+    for card in every_card():
+        labels = [each["label"] for each in card.get("suggestions", ())]
+        assert len(set(labels)) == len(labels)
+
+
+def test_c126_every_suggestion_has_a_uuid_of_its_own() -> None:
+    found = [each["uuid"] for each in (*suggestions(), *every_card())]
+
+    assert all(str(uuid.UUID(each)) == each and uuid.UUID(each).variant == uuid.RFC_4122 for each in found)
+    assert len(set(found)) == len(found)
+
+
+def test_c127_recommended_is_said_of_each_and_of_several_only_where_any_may_be_chosen() -> None:
+    assert {each["isRecommended"] for each in suggestions()} == {True, False}
+    for card in every_card():
+        recommended = [each for each in card.get("suggestions", ()) if each["isRecommended"]]
+        assert len(recommended) <= 1 or card["selectionBehavior"] == "any"
+
+
+def test_c128_a_suggestion_holds_one_action() -> None:
+    assert suggestions()
+    assert {len(each["actions"]) for each in suggestions()} == {1}
+
+
+def test_c129_nothing_is_said_about_choosing_among_actions() -> None:
+    assert [each for each in suggestions() if "actionSelectionBehavior" in each] == []
+
+
+def test_c132_every_action_creates() -> None:
+    assert {action["type"] for action in actions()} == {"create"}
+
+
+def test_c133_every_action_is_described() -> None:
+    for action in actions():
+        assert len(action["description"]) > len("Draft")
+        assert "\n" not in action["description"]
+
+
+def test_c134_what_is_created_is_a_whole_new_resource_of_this_patient() -> None:
+    request = after_infusion()
+    known = {
+        f"{entry['resource']['resourceType']}/{entry['resource']['id']}"
+        for value in request["prefetch"].values()
+        for entry in (value or {}).get("entry", ())
+    } | {f"Patient/{request['context']['patientId']}"}
+
+    offered = [each["actions"][0]["resource"] for card in cards(call(request)) for each in card["suggestions"]]
+
+    assert offered
+    for resource in offered:
+        references = {v for path, v in members(resource) if path.endswith(".reference")}
+        assert resource["subject"]["reference"] in references <= known
+    for resource in (action["resource"] for action in actions()):
+        MODELS[resource["resourceType"]].model_validate(resource)
+        assert "id" not in resource
+
+
+def test_c138_what_is_created_is_an_unsigned_draft_of_an_order_in_the_catalogue() -> None:
+    catalogue = {text.display for text in load_knowledge().orders.values()}
+    for resource in (action["resource"] for action in actions()):
+        concept = resource.get("medicationCodeableConcept") or resource["code"]
+        assert resource["status"] == "draft"
+        assert resource["intent"] in {"order", "proposal"}
+        assert concept["text"] in catalogue
+
+
+def test_c140_no_card_holds_a_link() -> None:
+    assert every_card()
+    assert [path for r in answers().values() for path, _ in members(r.get_json()) if "link" in path.lower()] == []
