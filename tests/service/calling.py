@@ -1,6 +1,7 @@
 """Calls of the service, through Flask's test client, and what tests expect of every answer."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -111,3 +112,14 @@ def changed(request: Resource, **context: Any) -> Resource:
     """Give the request with other members of its context; None takes one away."""
     merged = {key: value for key, value in (request["context"] | context).items() if value is not None}
     return request | {"context": merged}
+
+
+def members(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Walk through everything in a JSON value, with its path."""
+    yield path, value
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from members(inner, f"{path}.{key}")
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from members(inner, f"{path}[{number}]")

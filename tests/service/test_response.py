@@ -3,7 +3,7 @@
 import re
 import unicodedata
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -30,7 +30,7 @@ from tests.build import (
     progression,
     reported,
 )
-from tests.service.calling import after_infusion, call, cards, changed, codes, unremarkable, washout
+from tests.service.calling import after_infusion, call, cards, changed, codes, members, unremarkable, washout
 
 TECLISTAMAB = given("teclistamab", "2026-09-01")
 BELANTAMAB = "belantamab mafodotin"
@@ -120,17 +120,6 @@ def each_suggestion(check: Check) -> Callable[[str], None]:
                 check(suggestion)
 
     return test
-
-
-def members(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Walk through everything in a JSON value."""
-    yield path, value
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from members(inner, f"{path}.{key}")
-    elif isinstance(value, list):
-        for inner in value:
-            yield from members(inner, f"{path}[]")
 
 
 def test_the_requests_bring_out_every_kind_of_card() -> None:

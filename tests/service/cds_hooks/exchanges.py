@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 from werkzeug.test import TestResponse
 
@@ -83,14 +82,3 @@ def suggestions() -> list[Resource]:
 def actions() -> list[Resource]:
     """Give the actions of all suggestions."""
     return [action for suggestion in suggestions() for action in suggestion["actions"]]
-
-
-def members(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Walk through everything in a JSON value, with its path."""
-    yield path, value
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from members(inner, f"{path}.{key}")
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from members(inner, f"{path}[{number}]")

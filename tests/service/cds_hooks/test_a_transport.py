@@ -13,8 +13,8 @@ from cards.finding import Hook
 from cds_service.configuration import load_configuration
 from cds_service.errors import SettingsError
 from tests.build import chart, draft_collection, hook_request
-from tests.service.calling import JSON, call, cards, changed, codes, post, refusal, washout
-from tests.service.cds_hooks.exchanges import actions, everything, members
+from tests.service.calling import JSON, call, cards, changed, codes, members, post, refusal, washout
+from tests.service.cds_hooks.exchanges import actions, everything
 from tests.service.cds_hooks.exchanges import cards as every_card
 
 PRODUCTION = {"MMCDS_ENV": "production", "MMCDS_TIME_ZONE": "America/New_York"}

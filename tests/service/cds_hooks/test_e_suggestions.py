@@ -7,8 +7,8 @@ from fhir.resources.R4B.medicationrequest import MedicationRequest
 from fhir.resources.R4B.servicerequest import ServiceRequest
 
 from cards.knowledge.loader import load as load_knowledge
-from tests.service.calling import after_infusion, call, cards
-from tests.service.cds_hooks.exchanges import actions, answers, members, suggestions
+from tests.service.calling import after_infusion, call, cards, members
+from tests.service.cds_hooks.exchanges import actions, answers, suggestions
 from tests.service.cds_hooks.exchanges import cards as every_card
 
 VIEW = "/cds-services/mmcds-patient-view"
