@@ -50,9 +50,13 @@ class Plan:
 
 
 def compose(evaluation: Evaluation, history: TreatmentHistory) -> Plan:
-    """Turn the rules' answers into the cards of one response; behind a closed gate there are none."""
+    """Turn the rules' answers into the cards of one response.
+
+    Behind a closed gate there are none, but draft orders about someone else are always pointed out.
+    """
     if not evaluation.gate.is_open:
-        return Plan((), None)
+        foreign = GapPlan((), (), evaluation.results, (), (), (), other_patient=True)
+        return Plan((), foreign if history.foreign_orders else None)
     cards = sorted(_join(_not_suppressed(evaluation.results)), key=_place)
     return Plan(tuple(cards), _gap(evaluation, history))
 

@@ -7,8 +7,9 @@ from urllib.parse import urljoin, urlsplit
 
 _PORTS = {"https": 443, "http": 80}
 _LONGEST = 4_096  # characters of an address; search links of real servers have up to some hundred
-# What a path may not hold: a way up, an empty step, an encoded dot, slash or backslash
-_UNSAFE_PATH = re.compile(r"(?:^|/)\.\.?(?:/|$)|//|%2e|%2f|%5c", re.IGNORECASE)
+# What a path may not hold: a way up (some servers cut off what follows a semicolon first), an empty step, an encoded
+# dot, slash, semicolon or backslash
+_UNSAFE_PATH = re.compile(r"(?:^|/)\.\.?(?:[/;]|$)|//|%2e|%2f|%3b|%5c", re.IGNORECASE)
 _HOST = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
 
 

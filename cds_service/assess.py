@@ -89,21 +89,21 @@ def assess(body: bytes, hook: Hook, assessor: Assessor, caller: Caller | None = 
 
 def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, ordering: Ordering) -> Assessment:
     as_of = assessor.today()
+    if request.drafts.foreign:
+        telemetry.warn("security: draft orders about another patient, not judged")
     drafts = _with_medications(request.drafts, gathered)
     orders = read_orders(drafts, assessor.catalog, as_of, assessor.zone)
     if not _is_worth_reading(request, orders):
         return _NOTHING
     gathered.start()
     gathered.finish(_GATE_SEARCHES)
-    if _is_surely_no_myeloma(gathered, assessor):
+    if not drafts.foreign and _is_surely_no_myeloma(gathered, assessor):
+        _report(gathered)
         return _NOTHING
     gathered.finish(key for key in assessor.searches if key not in _GATE_SEARCHES)
     records = [item.resource for item in gathered.found]
     gathered.look_up(unresolved_medications(records, (*gathered.found, *drafts.medications)))
-    for key in gathered.foreign_keys:
-        telemetry.warn("security: another patient's data, dropped", prefetch_key=key)
-    for key in (key for key, origin in gathered.origins.items() if origin == "foreign_link"):
-        telemetry.warn("security: a next page at another address, not read", prefetch_key=key)
+    _report(gathered)
     history = build_history(
         gathered.found,
         coverage_of(gathered.readings, assessor.unsupported_types),
@@ -130,11 +130,24 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, orderi
     )
 
 
+def _report(gathered: Gathered) -> None:
+    """Log what an operator should hear of, without a word of it."""
+    for key in gathered.foreign_keys:
+        telemetry.warn("security: another patient's data, dropped", prefetch_key=key)
+    for key, origin in gathered.origins.items():
+        if origin == "foreign_link":
+            telemetry.warn("security: a next page at another address, not read", prefetch_key=key)
+
+
 def _with_medications(drafts: Drafts, gathered: Gathered) -> Drafts:
-    """Read the Medications that drafts refer to first: without them nobody can say whether an order is watched."""
+    """Read the Medications that drafts refer to: without them nobody can say whether an order is watched.
+
+    The chart is searched at the same time, since a Medication that cannot be read may be anything.
+    """
     references = unresolved_medications([order for order, _ in drafts.orders], drafts.medications)
     if not references:
         return drafts
+    gathered.start()
     return replace(drafts, medications=(*drafts.medications, *gathered.look_up(references)))
 
 

@@ -122,6 +122,8 @@ CAUSES = {
     "server_error": "the server failed (5xx)",
     "status": "the server answered with another status",
     "operation_outcome": "the server answered with an OperationOutcome",
+    "not_usable": "the server's answer holds an error, or nothing that was asked for",
+    "differs_from_prefetch": "the server does not know a record that the request brings",
     "not_fhir": "the server's answer is no FHIR JSON",
     "fhir_version": "the server does not speak FHIR R4",
     "another_patient": "the answer holds another patient's data",

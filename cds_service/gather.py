@@ -4,7 +4,7 @@ What the client sent comes first; the rest is read from its FHIR server where th
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cds_service.fhir.reader import Answer, Reader
 from cds_service.hook_models import are_about
@@ -15,6 +15,7 @@ from fhir_mapping.needs import Reading, Search
 _UNAVAILABLE = Reading(Level.UNAVAILABLE)
 FROM_PREFETCH = "prefetch"
 FROM_FHIR = "fhir"
+_NOT_USABLE = "not_usable"
 
 
 @dataclass(slots=True)
@@ -40,7 +41,9 @@ class Gathered:
     _asked: set[str] = field(default_factory=set)
 
     def start(self) -> None:
-        """Look through what was sent, and have everything else searched for, all at once."""
+        """Look through what was sent, and have the rest searched for, all at once; a second call does nothing."""
+        if self._sent:
+            return
         for key, search in self.searches.items():
             pile = self.prefetch.get(key)
             if pile is not None and not are_about(pile.found, self.patient_id):
@@ -78,13 +81,16 @@ class Gathered:
         pile = answer.pile
         if answer.fault == "another_patient":
             self.foreign_keys.append(key)
-        elif pile is None or (answer.fault and sent is not None and pile.entries <= sent.entries):
+        elif pile is None:
             pile = sent  # a part that was sent is better than nothing
-        self.origins[key] = answer.fault or FROM_FHIR
+        elif sent is not None:
+            pile, answer = _both(sent, pile, answer)
         reading = self._take(search, pile)
         if answer.fault and reading.level is Level.COMPLETE:
             reading = Reading(Level.PARTIAL, reading.entries)
         self.readings[key] = reading
+        is_usable = reading.level is not Level.UNAVAILABLE
+        self.origins[key] = answer.fault or (FROM_FHIR if is_usable else _NOT_USABLE)
 
     def _take(self, search: Search, pile: wire.Pile | None) -> Reading:
         if pile is None:
@@ -96,6 +102,19 @@ class Gathered:
         return reading
 
 
+def _both(sent: wire.Pile, searched: wire.Pile, answer: Answer) -> tuple[wire.Pile, Answer]:
+    """Take what was sent beside what the server gave: a record that only one of them has still stands.
+
+    Where the server does not know a record that was sent, neither list is the whole truth.
+    """
+    known = {(type(item.resource), item.resource.id) for item in searched.found}
+    missing = tuple(item for item in sent.found if (type(item.resource), item.resource.id) not in known)
+    if not missing:
+        return searched, answer
+    found = (*searched.found, *missing)
+    return replace(searched, found=found), replace(answer, fault=answer.fault or "differs_from_prefetch")
+
+
 def _answers(pile: wire.Pile | None, search: Search) -> bool:
     """Whether what was sent answers a search, be it by an error: then the server is not asked again."""
     if pile is None or pile.next_link is not None:
@@ -104,7 +123,7 @@ def _answers(pile: wire.Pile | None, search: Search) -> bool:
     if reading.level is Level.COMPLETE or _outcomes(pile):
         return True
     # Parts that the client could not give us, the server will not give either; but it has the rest of a longer list
-    return reading.level is Level.PARTIAL and pile.is_whole
+    return reading.level is Level.PARTIAL and pile.is_whole and _has_its_total(pile, reading.entries)
 
 
 def _reading_of(pile: wire.Pile, search: Search) -> Reading:
@@ -115,10 +134,15 @@ def _reading_of(pile: wire.Pile, search: Search) -> Reading:
     others = len(pile.found) - len(outcomes) + len(pile.other_types)
     if not wanted and (failed or others):
         return _UNAVAILABLE  # an error, or nothing but resources of other types
-    is_complete = pile.is_whole and not pile.unreadable and not failed
-    if outcomes and not wanted and len(pile.found) == len(outcomes):
-        is_complete = not pile.unreadable  # "no results", said as a warning
-    return Reading(Level.COMPLETE if is_complete else Level.PARTIAL, wanted)
+    is_complete = not pile.unreadable and not failed and _has_its_total(pile, wanted)
+    if pile.is_single and outcomes:
+        return Reading(Level.COMPLETE if is_complete else Level.PARTIAL, wanted)  # "no results", said as a warning
+    return Reading(Level.COMPLETE if is_complete and pile.is_whole else Level.PARTIAL, wanted)
+
+
+def _has_its_total(pile: wire.Pile, wanted: int) -> bool:
+    """Whether as many matches came as the sender says there are; a remark or an included resource is no match."""
+    return pile.total is None or pile.total <= wanted
 
 
 def _outcomes(pile: wire.Pile) -> list[wire.OperationOutcome]:

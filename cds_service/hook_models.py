@@ -153,21 +153,34 @@ def _fhir_offer(envelope: _Envelope, patient_id: str) -> FhirOffer:
     if authorization is None:
         return FhirOffer(server, fault="bad_token")
     patient = wire.decode(authorization.patient, str)
-    if patient is not None and patient.removeprefix("Patient/") != patient_id:
+    if _is_said(authorization.patient) and (patient is None or patient.removeprefix("Patient/") != patient_id):
         return FhirOffer(server, fault="token_for_another_patient")
     token = wire.decode(authorization.access_token, str)
     kind = wire.decode(authorization.token_type, str)
-    if token is None or not _TOKEN.fullmatch(token) or (kind is not None and kind.lower() != "bearer"):
+    is_bearer = kind is not None and kind.lower() == "bearer"
+    if token is None or not _TOKEN.fullmatch(token) or (_is_said(authorization.token_type) and not is_bearer):
         return FhirOffer(server, fault="bad_token")
-    expires_in = wire.decode(authorization.expires_in, float)
-    if expires_in is not None and expires_in <= 0:
+    expires_in = _seconds(authorization.expires_in)
+    if _is_said(authorization.expires_in) and (expires_in is None or expires_in <= 0):
         return FhirOffer(server, fault="token_expired")
     return FhirOffer(server, SecretStr(token), expires_in)
 
 
+def _seconds(raw: Raw | UnsetType) -> float | None:
+    """Read a number, also one that is written as text."""
+    text = wire.decode(raw, str)
+    return (
+        float(text) if text is not None and text.isdecimal() and len(text) < len("1000000") else wire.decode(raw, float)
+    )
+
+
+def _is_said(raw: Raw | UnsetType) -> bool:
+    return raw is not UNSET and bytes(raw).strip() != b"null"
+
+
 def _drafts(context: _Context, patient_id: str, hook: Hook) -> Drafts:
     """Read the draft orders; on order-select only the selected ones are judged."""
-    if hook is Hook.PATIENT_VIEW or context.draft_orders is UNSET or bytes(context.draft_orders).strip() == b"null":
+    if hook is Hook.PATIENT_VIEW or context.draft_orders is UNSET or not _is_said(context.draft_orders):
         return Drafts()
     pile = wire.decode_pile(context.draft_orders)
     if pile is None:
@@ -186,10 +199,10 @@ def _drafts(context: _Context, patient_id: str, hook: Hook) -> Drafts:
             own.append(order)
         else:
             foreign += 1
-    selected = _selected(context, own) if hook is Hook.ORDER_SELECT else own
+    selected = {id(order) for order in (_selected(context, own) if hook is Hook.ORDER_SELECT else own)}
     medications = tuple(item for item in pile.found if isinstance(item.resource, wire.Medication))
     return Drafts(
-        orders=tuple((order, any(order is other for other in selected)) for order in own),
+        orders=tuple((order, id(order) in selected) for order in own),
         medications=medications,
         foreign=foreign,
         unreadable=sum(kind in {"MedicationRequest", "ServiceRequest", ""} for kind in pile.unreadable),

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cds_service.addresses import Base, base_of
@@ -20,6 +21,17 @@ PREFIX = "MMCDS_"
 
 def _split_at_commas(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _is_proxy(secret: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(secret.get_secret_value())
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must be the http or https address of a proxy, with user and password if it needs them")
+    return secret
 
 
 Addresses = Annotated[tuple[Address, ...], BeforeValidator(_split_at_commas)]
@@ -42,7 +54,7 @@ class Settings(BaseSettings):
     fhir_bases: Addresses = ()
     deadline_seconds: float = Field(default=1.5, ge=0.1, le=10, allow_inf_nan=False)
     body_limit_bytes: int = Field(default=20_000_000, ge=1_000)
-    proxy: SecretStr | None = None
+    proxy: Annotated[SecretStr, AfterValidator(_is_proxy)] | None = None
 
     @classmethod
     def settings_customise_sources(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from cds_service.addresses import base_of
+from fhir_mapping.needs import OPTIONAL_TYPES
 
 # The signing key of the public sandbox lies open in its repository: anyone can make its tokens
 SANDBOX_HOST = "sandbox.cds-hooks.org"
@@ -31,8 +32,15 @@ def _is_origin(text: str) -> str:
     return text
 
 
+def _is_optional_type(text: str) -> str:
+    if text not in OPTIONAL_TYPES:
+        raise ValueError(f"must be one of {', '.join(OPTIONAL_TYPES)}")
+    return text
+
+
 Address = Annotated[str, AfterValidator(_is_address)]
 Origin = Annotated[str, AfterValidator(_is_origin)]
+OptionalType = Annotated[str, AfterValidator(_is_optional_type)]
 Words = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -99,7 +107,9 @@ class Site(_Table):
     lock_discovery: bool = Field(False, description="whether discovery too needs a token")
     workers: Annotated[int, Field(ge=1, le=32)] = 1
     ca_file: Path | None = Field(None, description="certificates to trust instead of the usual ones")
-    unsupported_resource_types: tuple[Words, ...] = Field((), description="FHIR types that the EHR does not serve")
+    unsupported_resource_types: tuple[OptionalType, ...] = Field(
+        (), description="FHIR types that the EHR does not serve"
+    )
     crd_empty_system_actions: bool = Field(False, description="answer order-sign with an empty systemActions")
     limits: Limits = Limits()
     issuers: tuple[Issuer, ...] = ()

@@ -7,6 +7,7 @@ therefore runs on a line whose socket another thread can shut down: that ends ev
 import contextlib
 import http
 import http.cookiejar
+import os
 import socket
 import ssl
 import threading
@@ -71,11 +72,14 @@ class Line:
                     self._socket.shutdown(socket.SHUT_RDWR)
 
     def _hold(self, connection: socket.socket | None) -> None:
+        """Take hold of a connection by a handle of our own: the other one may be closed while the body still comes."""
         with self._lock:
-            self._socket = connection
-            if self._is_cut and connection is not None:
+            if self._socket is not None:
+                self._socket.close()
+            self._socket = None if connection is None else socket.socket(fileno=os.dup(connection.fileno()))
+            if self._is_cut and self._socket is not None:
                 with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+                    self._socket.shutdown(socket.SHUT_RDWR)
 
 
 class Allowance:
@@ -98,30 +102,26 @@ _current = threading.local()  # .line: the line of the request that this thread 
 
 
 class _Cuttable:
-    """Tells the line of the running request which socket it uses; a duplicate, since TLS takes the first one over."""
+    """Tells the line of the running request which connection it uses, be it new or kept."""
 
-    _handle: socket.socket | None = None
+    sock: socket.socket | None
 
     def _new_conn(self) -> socket.socket:
         connection: socket.socket = super()._new_conn()  # type: ignore[misc]  # of the connection class beside this one
-        self._handle = connection.dup()
-        self._tell()
+        _tell(connection)
         return connection
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        self._tell()
+        if self.sock is not None:
+            _tell(self.sock)
         super().request(*args, **kwargs)  # type: ignore[misc]  # as above
 
-    def close(self) -> None:
-        if self._handle is not None:
-            self._handle.close()
-            self._handle = None
-        super().close()  # type: ignore[misc]  # as above
 
-    def _tell(self) -> None:
-        line: Line | None = getattr(_current, "line", None)
-        if line is not None:
-            line._hold(self._handle)
+def _tell(connection: socket.socket) -> None:
+    line: Line | None = getattr(_current, "line", None)
+    if line is not None:
+        with contextlib.suppress(OSError):  # a kept connection may just have gone
+            line._hold(connection)
 
 
 class _HttpConnection(_Cuttable, HTTPConnection):
@@ -253,25 +253,22 @@ def _label(error: BaseException, deadline: float) -> str:
     return "broken"
 
 
-def fetch_document(transport: Transport, url: str, *, seconds: float, limit_bytes: int) -> bytes:
-    """GET one small JSON document in the time given; a watchdog cuts the line of a server that drips.
-
-    Raises FetchFault, also for any status but 200.
-    """
+def get_within(transport: Transport, url: str, headers: Mapping[str, str], *, seconds: float, limit_bytes: int) -> Page:
+    """GET one address in the time given; a watchdog cuts the line of a server that drips. Raises FetchFault."""
     line = Line()
     watchdog = threading.Timer(seconds, line.cut)
     watchdog.daemon = True
     watchdog.start()
     try:
-        page = transport.get(
-            url,
-            {"Accept": "application/json"},
-            deadline=time.monotonic() + seconds,
-            allowance=Allowance(limit_bytes),
-            line=line,
-        )
+        deadline = time.monotonic() + seconds
+        return transport.get(url, headers, deadline=deadline, allowance=Allowance(limit_bytes), line=line)
     finally:
         watchdog.cancel()
+
+
+def fetch_document(transport: Transport, url: str, *, seconds: float, limit_bytes: int) -> bytes:
+    """GET one small JSON document. Raises FetchFault, also for any status but 200."""
+    page = get_within(transport, url, {"Accept": "application/json"}, seconds=seconds, limit_bytes=limit_bytes)
     if page.status != http.HTTPStatus.OK:
         raise FetchFault("status")
     return page.body

@@ -63,6 +63,10 @@ RESOURCE_TYPES: Mapping[str, str] = {
 }
 
 
+# What an EHR may do without; nothing can be said without Patient and Condition
+OPTIONAL_TYPES = tuple(kind for kind in RESOURCE_TYPES.values() if kind not in {"Patient", "Condition"})
+
+
 def searches(catalog: Catalog) -> dict[str, Search]:
     """Give every search by its prefetch key; each query names a parameter once and needs the patient alone."""
     codes = sorted(

@@ -5,6 +5,7 @@ for few resources (dosage, reasons, values) stay raw until a reader wants them, 
 elsewhere. A whole Bundle is decoded in one pass when it is sound; else entry by entry.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -126,6 +127,8 @@ class AllergyIntolerance(_Resource, frozen=True):
 class Procedure(_Resource, frozen=True):
     code: Concept | None = None
     not_done: bool = False  # STU3; no R4 resource has it
+    occurrence_date_time: None = None  # R5, as below
+    occurrence_period: None = None
     performed_date_time: Day | None = None
     performed_period: Period | None = None
 
@@ -145,7 +148,12 @@ class _DrugRecord(_Resource, frozen=True):
     reason_code: Raw | UnsetType = UNSET
 
 
+# R5 names drug and time otherwise. No value fits these members, so a resource that has one is unreadable, which is
+# said, where passing over it would lose the drug or the day
+
+
 class MedicationStatement(_DrugRecord, frozen=True):
+    medication: None = None
     effective_date_time: Day | None = None
     effective_period: Period | None = None
     date_asserted: Day | None = None
@@ -156,6 +164,9 @@ class MedicationStatement(_DrugRecord, frozen=True):
 
 
 class MedicationAdministration(_DrugRecord, frozen=True):
+    medication: None = None
+    occurence_date_time: None = None
+    occurence_period: None = None
     effective_date_time: Day | None = None
     effective_period: Period | None = None
     request: Reference | None = None
@@ -192,8 +203,17 @@ class Observation(_Resource, frozen=True):
     value_string: Raw | UnsetType = UNSET
 
 
+_REMARKS = frozenset({"warning", "information", "success"})
+# Said as a warning, too, these mean that there is more than was given
+_KEPT_BACK = re.compile(
+    "exception|expired|forbidden|incomplete|lock-error|login|no-store|security|suppressed|throttled|timeout|too-costly"
+    "|transient|unknown"
+)
+
+
 class Issue(_Slim, frozen=True):
     severity: str | None = None
+    code: str | None = None
 
 
 class OperationOutcome(_Resource, frozen=True):
@@ -201,8 +221,10 @@ class OperationOutcome(_Resource, frozen=True):
 
     @property
     def says_failed(self) -> bool:
-        """Whether an error, not only a warning, is reported; an outcome without issues is one."""
-        return not self.issue or any(issue.severity in {"error", "fatal"} for issue in self.issue)
+        """Whether something was kept back or went wrong: anything but a mere remark, and an outcome without issues."""
+        return not self.issue or any(
+            issue.severity not in _REMARKS or _KEPT_BACK.fullmatch(issue.code or "") for issue in self.issue
+        )
 
 
 MedicationUse = MedicationStatement | MedicationAdministration | MedicationRequest
@@ -293,8 +315,8 @@ class Pile:
     """The resources of one prefetch value or search answer; an empty one that is whole says "none on record".
 
     `unreadable` lists the resource type of each entry that was lost ("" when not even that could be read),
-    `other_types` those that no reader uses; `is_whole` is false when the sender says that more exists: on the page at
-    `next_link` ("" when it names none), or by a `total` above the number of entries.
+    `other_types` those that no reader uses; `is_whole` is false for a resource on its own, and when more is on the
+    page at `next_link` ("" when it names none). `total` is how many matches the sender says there are.
     """
 
     found: tuple[Found, ...] = ()
@@ -312,17 +334,16 @@ class Pile:
 
 
 def together(piles: Sequence[Pile]) -> Pile:
-    """Put the pages of one search together; whole when the last page ends them and none says that more exists."""
+    """Put the pages of one search together; whole when the last one ends them."""
     if len(piles) == 1:
         return piles[0]
     last = piles[-1]
     total = max((pile.total for pile in piles if pile.total is not None), default=None)
-    entries = sum(pile.entries for pile in piles)
     return Pile(
         found=tuple(item for pile in piles for item in pile.found),
         unreadable=tuple(kind for pile in piles for kind in pile.unreadable),
         other_types=tuple(kind for pile in piles for kind in pile.other_types),
-        is_whole=last.next_link is None and (total is None or total <= entries),
+        is_whole=last.next_link is None,
         next_link=last.next_link,
         total=total,
     )
@@ -367,8 +388,7 @@ def pile_of(value: Value) -> Pile:
     if not isinstance(value, Bundle):
         return Pile((Found(value),), is_whole=isinstance(value, Patient), is_single=True)
     next_link = _next_link(value.link)
-    whole = next_link is None and (value.total is None or value.total <= len(value.entry))
-    return Pile(value.entry, is_whole=whole, next_link=next_link, total=value.total)
+    return Pile(value.entry, is_whole=next_link is None, next_link=next_link, total=value.total)
 
 
 def _decode_entry_by_entry(raw: Raw | bytes) -> Pile | None:
@@ -388,7 +408,9 @@ def _decode_entry_by_entry(raw: Raw | bytes) -> Pile | None:
             entry = _raw_entry.decode(entry_bytes)
             if entry.resource is not UNSET:
                 kind = _kind.decode(entry.resource).resource_type or ""
-                if kind in READ_TYPES or not kind:
+                if kind == "Bundle":
+                    unreadable.append("")  # it may hold anything
+                elif kind in READ_TYPES or not kind:
                     found.append(Found(_resource.decode(entry.resource), entry.full_url))
                 else:
                     other_types.append(kind)
@@ -397,8 +419,9 @@ def _decode_entry_by_entry(raw: Raw | bytes) -> Pile | None:
             pass  # counted below, the neighbours stay
         unreadable.append(kind if kind in READ_TYPES else "")
     next_link = _next_link(bundle.link)
-    whole = next_link is None and (bundle.total is None or bundle.total <= len(entries))
-    return Pile(tuple(found), tuple(unreadable), tuple(other_types), whole, next_link=next_link, total=bundle.total)
+    return Pile(
+        tuple(found), tuple(unreadable), tuple(other_types), next_link is None, next_link=next_link, total=bundle.total
+    )
 
 
 def _next_link(links: tuple[_Link, ...]) -> str | None:

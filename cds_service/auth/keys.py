@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
+from time import monotonic
 from typing import Protocol
 
 from cds_service import telemetry
@@ -12,6 +13,7 @@ from cds_service.errors import KeysUnavailable, SettingsError
 from cds_service.site import Issuer
 
 # All in seconds
+A_MOMENT = 0.5
 FRESH_FOR = 3_600
 KEPT_FOR = 86_400  # how long fetched keys are used while the issuer's server is down
 COOL_DOWN = 30  # no issuer's server is asked more often than this, whatever callers send
@@ -51,17 +53,28 @@ class KeyRing:
         return self._sources[issuer.name].find(kid, algorithm)
 
     def load_missing(self) -> bool:
-        """Try to load the keys of issuers that have none; say whether those of any issuer are at hand."""
-        are_at_hand = [source.load() for source in self._sources.values()]  # every source gets its try
-        return any(are_at_hand)
+        """Have the keys of issuers without any loaded, all at once; say whether those of any issuer are at hand.
+
+        Waits for a moment only: who asks wants to know how things are, and asks again.
+        """
+        tries = [Thread(target=source.load, daemon=True) for source in self._sources.values() if not source.is_loaded()]
+        for thread in tries:
+            thread.start()
+        give_up = monotonic() + A_MOMENT
+        for thread in tries:
+            thread.join(max(0.0, give_up - monotonic()))
+        return any(source.is_loaded() for source in self._sources.values())
 
 
 class _Source(Protocol):
     def find(self, kid: str, algorithm: str) -> Key | None:
         """Find a key, or raise KeysUnavailable."""
 
-    def load(self) -> bool:
-        """Say whether there are keys, after a try to load them."""
+    def load(self) -> None:
+        """Try to load keys where there are none."""
+
+    def is_loaded(self) -> bool:
+        """Say whether there are keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +84,10 @@ class _Fixed:
     def find(self, kid: str, algorithm: str) -> Key | None:
         return fitting(self.keys, kid, algorithm)
 
-    def load(self) -> bool:
+    def load(self) -> None:
+        pass
+
+    def is_loaded(self) -> bool:
         return True
 
 
@@ -104,9 +120,11 @@ class _Remote:
             raise KeysUnavailable
         return key
 
-    def load(self) -> bool:
+    def load(self) -> None:
         if not self._at_hand():
             self._refresh_unless_under_way(COOL_DOWN)
+
+    def is_loaded(self) -> bool:
         return bool(self._at_hand())
 
     def _ask_for(self, kid: str, algorithm: str) -> Key | None:

@@ -26,7 +26,7 @@ from cds_service.fhir.server import Servers
 from cds_service.gather import FROM_FHIR, Gathered
 from cds_service.settings import Settings, unix_time
 from cds_service.site import Limits
-from cds_service.transport import Allowance, FetchFault, Page, Route, Transport
+from cds_service.transport import FetchFault, Page, Route, Transport, get_within
 from fhir_mapping import wire
 from fhir_mapping.build import build_history, by_address, unresolved_medications
 from fhir_mapping.catalog.loader import Catalog
@@ -103,8 +103,7 @@ class Server:
     def get(self, url: str) -> Page:
         """Read one address; raises FetchFault."""
         headers = {"Accept": ACCEPT} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
-        allowance = Allowance(_LIMITS.read_bytes)
-        return self.transport.get(url, headers, deadline=time.monotonic() + self.timeout, allowance=allowance)
+        return get_within(self.transport, url, headers, seconds=self.timeout, limit_bytes=_LIMITS.read_bytes)
 
 
 def examine(server: Server, patients: Iterable[str], as_of: date) -> dict[str, Any]:

@@ -43,8 +43,9 @@ class FhirAccess:
             return None, "no_token"
         if not request.patient_id.strip("."):  # a step in a path, no id
             return None, "bad_patient_id"
-        if offer.expires_in is not None:
-            deadline = min(deadline, time.monotonic() + offer.expires_in)
+        is_shortened = offer.expires_in is not None and time.monotonic() + offer.expires_in < deadline
+        if offer.expires_in is not None and is_shortened:
+            deadline = time.monotonic() + offer.expires_in
         reader = Reader(
             self.servers.at(base),
             self.servers.transport,
@@ -52,5 +53,6 @@ class FhirAccess:
             token=offer.token.get_secret_value() if offer.token else None,
             deadline=deadline,
             limits=self.limits,
+            is_shortened=is_shortened,
         )
         return reader, ""

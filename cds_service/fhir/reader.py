@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from cds_service.addresses import Base, under
-from cds_service.fhir.server import Server
+from cds_service.fhir.server import Breaker, Server
 from cds_service.hook_models import are_about
 from cds_service.site import Limits
 from cds_service.transport import Allowance, FetchFault, Line, Page, Transport
@@ -23,6 +23,7 @@ _IDS_PER_SEARCH = 50
 _AGAIN_SECONDS = (0.02, 0.06)  # before the one retry, drawn at random so that parallel searches spread
 _TOO_MANY_REQUESTS = 429
 _FOR_THE_CARDS_SECONDS = 0.1
+_NO_ANSWER = frozenset({"timeout", "connection", "tls", "broken", "server_error", "throttled"})
 _STATUS_FAULTS = {
     401: "unauthorized",
     403: "forbidden",
@@ -48,11 +49,15 @@ class Answer:
 
 @dataclass(slots=True)
 class _Task:
-    """One search under way; pages are kept as they come, so that those before a fault still count."""
+    """One search under way; pages are kept as they come, so that those before a fault still count.
 
+    `breaker` waits to hear how it went; None where nothing was asked, or it has heard.
+    """
+
+    future: "Future[str]"
     line: Line = field(default_factory=Line)
     piles: list[wire.Pile] = field(default_factory=list)
-    future: "Future[str] | None" = None
+    breaker: Breaker | None = None
 
 
 class Reader:
@@ -67,8 +72,12 @@ class Reader:
         token: str | None,
         deadline: float,
         limits: Limits,
+        is_shortened: bool = False,
     ) -> None:
-        """Begin with nothing under way; `deadline` is a reading of time.monotonic()."""
+        """Begin with nothing under way; `deadline` is a reading of time.monotonic().
+
+        A deadline that is shortened, since the token ends before, says nothing about the server when it passes.
+        """
         self._server = server
         self._transport = transport
         self._patient_id = patient_id
@@ -77,8 +86,7 @@ class Reader:
         self._limits = limits
         self._allowance = Allowance(limits.read_bytes)
         self._tasks: dict[str, _Task] = {}
-        self._refusal: str | None = None  # why the server is not asked, "" when it is, None before the first request
-        self._was_answered = False
+        self._is_shortened = is_shortened
         self._version: Future[None] | None = None
 
     def start(self, key: str, query: str) -> None:
@@ -89,7 +97,7 @@ class Reader:
         """Begin with the pages after one that the client has sent."""
         link = under(self._server.base, first.next_link or "") if first.next_link else None
         if link is None:
-            self._tasks[key] = _ended("foreign_link", first)
+            self._tasks[key] = _Task(_ended("foreign_link"), piles=[first])
         else:
             self._begin(key, link, first)
 
@@ -97,12 +105,12 @@ class Reader:
         """Wait for a search until the deadline, and give what has arrived by then."""
         task = self._tasks[key]
         fault = "timeout"
-        if task.future is not None:
-            try:
-                fault = task.future.result(timeout=max(0.0, self._deadline - time.monotonic()))
-            except (FutureTimeout, CancelledError):
-                task.line.cut()
-                task.future.cancel()
+        try:
+            fault = task.future.result(timeout=max(0.0, self._deadline - time.monotonic()))
+        except (FutureTimeout, CancelledError):
+            task.line.cut()
+            task.future.cancel()
+        self._note(task, fault)
         self._wait_for_version()
         if self._server.speaks_other_version:
             return Answer(None, "fhir_version")
@@ -127,33 +135,38 @@ class Reader:
         ]
 
     def stop(self) -> None:
-        """End whatever is under way, and remember whether the server answered at all."""
+        """End whatever is under way and nobody waited for."""
         for task in self._tasks.values():
             task.line.cut()
-            if task.future is not None:
-                task.future.cancel()
-        if self._refusal == "":
-            self._server.breaker.note(answered=self._was_answered)
+            task.future.cancel()
+            if task.breaker is not None:
+                task.breaker.give_back()
 
     def _begin(self, key: str, url: str, first: wire.Pile | None = None) -> None:
-        refusal = self._open()
-        if refusal:
-            self._tasks[key] = _ended(refusal, first)
-            return
-        task = self._tasks[key] = _Task(piles=[first] if first is not None else [])
-        task.future = self._server.pool.submit(self._search, task, url)
+        piles = [first] if first is not None else []
+        kind = url.removeprefix(f"{self._server.base}/").partition("?")[0].partition("/")[0]
+        breaker = self._server.breaker(kind)
+        if self._server.speaks_other_version:
+            self._tasks[key] = _Task(_ended("fhir_version"), piles=piles)
+        elif not breaker.lets_through():
+            self._tasks[key] = _Task(_ended("breaker_open"), piles=piles)
+        else:
+            self._version = self._version or self._server.learn_version(self._transport)
+            line = Line()
+            future = self._server.pool.submit(self._search, line, piles, url)
+            self._tasks[key] = _Task(future, line, piles, breaker)
 
-    def _open(self) -> str:
-        """Ask once, before the first request, whether the server may be asked now; one word on why not, or ""."""
-        if self._refusal is None:
-            if self._server.speaks_other_version:
-                self._refusal = "fhir_version"
-            elif not self._server.breaker.lets_through():
-                self._refusal = "breaker_open"
-            else:
-                self._refusal = ""
-                self._version = self._server.learn_version(self._transport)
-        return self._refusal
+    def _note(self, task: _Task, fault: str) -> None:
+        """Tell the breaker how a search fared that was waited for, once."""
+        if task.breaker is None:
+            return
+        if fault not in _NO_ANSWER:
+            task.breaker.note(answered=True)
+        elif self._is_shortened:
+            task.breaker.give_back()
+        else:
+            task.breaker.note(answered=False)
+        task.breaker = None
 
     def _wait_for_version(self) -> None:
         """Wait for the server's version where this hook is the one that asks for it, and leave time for the cards."""
@@ -168,16 +181,16 @@ class Reader:
         is_id = bool(found) and not set(found) & set("/?,%$|\\") and found.strip(".") != ""
         return found if kind == "Medication" and is_id else None
 
-    def _search(self, task: _Task, url: str) -> str:
+    def _search(self, line: Line, piles: list[wire.Pile], url: str) -> str:
         """Read page after page; give one word on why the search ended early, or ""."""
         seen = set()
         try:
             while True:
                 seen.add(url)
-                pile = self._page(url, task.line)
+                pile = self._page(url, line)
                 if not are_about(pile.found, self._patient_id):
                     return "another_patient"
-                task.piles.append(pile)
+                piles.append(pile)
                 if pile.next_link is None:
                     return ""
                 link = under(self._server.base, pile.next_link, page=url) if pile.next_link else None
@@ -185,8 +198,8 @@ class Reader:
                     return "foreign_link"
                 if link in seen:
                     return "loop"
-                entries = sum(pile.entries for pile in task.piles)
-                if len(task.piles) >= self._limits.pages or entries >= self._limits.entries:
+                entries = sum(pile.entries for pile in piles)
+                if len(piles) >= self._limits.pages or entries >= self._limits.entries:
                     return "too_many_pages"
                 url = link
         except FetchFault as fault:
@@ -232,10 +245,10 @@ class Reader:
         return not line.is_cut
 
 
-def _ended(fault: str, first: wire.Pile | None) -> _Task:
+def _ended(fault: str) -> "Future[str]":
     done: Future[str] = Future()
     done.set_result(fault)
-    return _Task(piles=[] if first is None else [first], future=done)
+    return done
 
 
 def _seconds_before_retry(page: Page, soon: float) -> float | None:

@@ -23,10 +23,10 @@ _MOST_SERVERS = 64
 
 
 class Breaker:
-    """Keeps hooks from waiting for a server that does not answer.
+    """Keeps hooks from waiting for searches of one resource type that a server does not answer.
 
-    It counts hooks, not requests: one hook makes many requests, and one slow moment of the server must not silence it.
-    After five hooks without any answer within 30 s it opens; 30 s later one hook may try.
+    It counts hooks: after five without any answer within 30 s it opens; 30 s later one hook may try. One type that
+    hangs does not cost the others.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -37,7 +37,7 @@ class Breaker:
         self._opened: float | None = None
 
     def lets_through(self) -> bool:
-        """Whether a hook may ask the server; of an open breaker, one hook in 30 s may."""
+        """Whether a hook may ask; of an open breaker, one hook in 30 s may."""
         with self._lock:
             if self._opened is None:
                 return True
@@ -58,6 +58,12 @@ class Breaker:
             if len(self._failures) == _FAILURES and now - self._failures[0] <= _WITHIN_SECONDS:
                 self._opened = now
 
+    def give_back(self) -> None:
+        """Note that a hook did not wait for its answer: of an open breaker, the next one may try."""
+        with self._lock:
+            if self._opened is not None:
+                self._opened = self._now() - _OPEN_SECONDS
+
 
 class _Capability(msgspec.Struct, rename="camel"):
     fhir_version: str | None = None
@@ -65,12 +71,13 @@ class _Capability(msgspec.Struct, rename="camel"):
 
 @dataclass(slots=True)
 class Server:
-    """One FHIR server: its breaker, the threads that ask it, and the version that it says it speaks."""
+    """One FHIR server: its breakers by resource type, the threads that ask it, and the version that it speaks."""
 
     base: Base
     pool: ThreadPoolExecutor
-    breaker: Breaker = field(default_factory=Breaker)
+    _breakers: dict[str, Breaker] = field(default_factory=dict)
     _version: str | None = None
+    _asking: "Future[None] | None" = None
     _ask_again: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -79,13 +86,18 @@ class Server:
         """Whether the server is known to speak another version than FHIR R4."""
         return self._version is not None and not self._version.startswith("4.")
 
-    def learn_version(self, transport: Transport) -> "Future[None] | None":
-        """Have the version asked for, beside the searches and at most once a day; None when that is not needed now."""
+    def breaker(self, resource_type: str) -> Breaker:
+        """Give the breaker of one resource type."""
         with self._lock:
-            if time.monotonic() < self._ask_again:
-                return None
-            self._ask_again = time.monotonic() + _VERSION_RETRY_SECONDS
-        return self.pool.submit(self._ask_version, transport)
+            return self._breakers.setdefault(resource_type, Breaker())
+
+    def learn_version(self, transport: Transport) -> "Future[None] | None":
+        """Have the version asked for, beside the searches and at most once a day; None when nobody is asking now."""
+        with self._lock:
+            if time.monotonic() >= self._ask_again:
+                self._ask_again = time.monotonic() + _VERSION_RETRY_SECONDS
+                self._asking = self.pool.submit(self._ask_version, transport)
+            return self._asking if self._asking is not None and not self._asking.done() else None
 
     def _ask_version(self, transport: Transport) -> None:
         try:
@@ -121,7 +133,6 @@ class Servers:
                 pool = ThreadPoolExecutor(self._connections, thread_name_prefix="fhir")
                 server = self._servers[base] = Server(base, pool)
                 if len(self._servers) > _MOST_SERVERS:
-                    _, oldest = self._servers.popitem(last=False)
-                    oldest.pool.shutdown(wait=False)
+                    self._servers.popitem(last=False)  # its threads end when the last hook that reads there does
             self._servers.move_to_end(base)
             return server

@@ -162,9 +162,15 @@ def capability(version: str) -> Resource:
 
 
 def with_entry(page: Resource, entry: Any) -> Resource:
-    """Give a page with one more entry."""
-    more = {"total": page["total"] + 1} if "total" in page else {}
+    """Give a page with one more entry; the total counts matches, and a remark is none."""
+    is_match = not (isinstance(entry, dict) and _kind_in(entry) == "OperationOutcome")
+    more = {"total": page["total"] + 1} if "total" in page and is_match else {}
     return page | {"entry": [*page.get("entry", ()), entry]} | more
+
+
+def _kind_in(entry: Resource) -> Any:
+    resource = entry.get("resource")
+    return resource.get("resourceType") if isinstance(resource, dict) else None
 
 
 def _always(answer: Answer) -> Fault:

@@ -5,11 +5,13 @@ import time
 
 import pytest
 
+from tests.build import bundle, condition
 from tests.ehr.faulty import Fault, html_login, raw, status
 from tests.ehr.server import serving
 from tests.ehr.sockets import black_hole, misbehaving
 from tests.faults.asking import (
     TYPES,
+    authorization,
     expect_refusal,
     gap_card,
     hasty_service,
@@ -20,6 +22,7 @@ from tests.faults.asking import (
     swift,
     washout_chart,
 )
+from tests.service.calling import cards
 
 HOOKS = 5
 OPEN_SECONDS = 30
@@ -99,8 +102,29 @@ def test_fm_38_one_failing_list_does_not_cut_off_the_others() -> None:
     service = make_service()
     with serving(quiet_chart(), faults={"MedicationStatement": status(503)}) as ehr:
         for _ in range(HOOKS + 2):
-            assert "medication statements" in gap_card(service.ask(ehr.base))
-        ordinary(service, ehr)
+            said = gap_card(service.ask(ehr.base))
+            assert "medication statements" in said
+            assert "problem list" not in said
+
+        assert len(ehr.asked("Condition")) == HOOKS + 2
+        assert len(ehr.asked("MedicationStatement")) == 2 * HOOKS  # each asked twice, until the breaker opened
+
+
+def test_fm_38_searches_that_nobody_waited_for_do_not_count_against_the_server() -> None:
+    service = make_service()
+    with serving(washout_chart(), delay_seconds=0.03) as ehr:
+        for _ in range(HOOKS + 2):
+            other = {"conditions": bundle([condition("I10")])}  # no myeloma, so the rest is not waited for
+            assert cards(service.ask(ehr.base, prefetch=other)) == []
+        assert is_full(service.ask(ehr.base))
+
+
+def test_fm_38_a_token_that_ends_at_once_does_not_count_against_the_server() -> None:
+    service = make_service()
+    with serving(washout_chart(), delay_seconds=0.03) as ehr:
+        for _ in range(HOOKS + 2):
+            expect_refusal(service.ask(ehr.base, fhirAuthorization=authorization(expires_in=0.001)))
+        assert is_full(service.ask(ehr.base))
 
 
 @pytest.mark.deep
