@@ -84,7 +84,7 @@ class Gathered:
         elif pile is None:
             pile = sent  # a part that was sent is better than nothing
         elif sent is not None:
-            pile, answer = _both(sent, pile, answer)
+            pile, answer = _both(sent, pile, answer, search)
         reading = self._take(search, pile)
         if answer.fault and reading.level is Level.COMPLETE:
             reading = Reading(Level.PARTIAL, reading.entries)
@@ -102,17 +102,17 @@ class Gathered:
         return reading
 
 
-def _both(sent: wire.Pile, searched: wire.Pile, answer: Answer) -> tuple[wire.Pile, Answer]:
+def _both(sent: wire.Pile, searched: wire.Pile, answer: Answer, search: Search) -> tuple[wire.Pile, Answer]:
     """Take what was sent beside what the server gave: a record that only one of them has still stands.
 
     Where the server does not know a record that was sent, neither list is the whole truth.
     """
     known = {(type(item.resource), item.resource.id) for item in searched.found}
-    missing = tuple(item for item in sent.found if (type(item.resource), item.resource.id) not in known)
-    if not missing:
-        return searched, answer
-    found = (*searched.found, *missing)
-    return replace(searched, found=found), replace(answer, fault=answer.fault or "differs_from_prefetch")
+    resources = [item for item in sent.found if not isinstance(item.resource, wire.OperationOutcome)]
+    missing = [item for item in resources if (type(item.resource), item.resource.id) not in known]
+    if any(type(item.resource).__name__ == search.resource_type for item in missing):
+        answer = replace(answer, fault=answer.fault or "differs_from_prefetch")
+    return replace(searched, found=(*searched.found, *missing)), answer
 
 
 def _answers(pile: wire.Pile | None, search: Search) -> bool:
@@ -120,7 +120,7 @@ def _answers(pile: wire.Pile | None, search: Search) -> bool:
     if pile is None or pile.next_link is not None:
         return False
     reading = _reading_of(pile, search)
-    if reading.level is Level.COMPLETE or _outcomes(pile):
+    if reading.level is Level.COMPLETE or any(outcome.says_failed for outcome in _outcomes(pile)):
         return True
     # Parts that the client could not give us, the server will not give either; but it has the rest of a longer list
     return reading.level is Level.PARTIAL and pile.is_whole and _has_its_total(pile, reading.entries)

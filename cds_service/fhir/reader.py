@@ -144,8 +144,7 @@ class Reader:
 
     def _begin(self, key: str, url: str, first: wire.Pile | None = None) -> None:
         piles = [first] if first is not None else []
-        kind = url.removeprefix(f"{self._server.base}/").partition("?")[0].partition("/")[0]
-        breaker = self._server.breaker(kind)
+        breaker = self._server.breaker(key.partition(" ")[0])
         if self._server.speaks_other_version:
             self._tasks[key] = _Task(_ended("fhir_version"), piles=piles)
         elif not breaker.lets_through():
@@ -232,10 +231,7 @@ class Reader:
         return self._try(url, line)
 
     def _try(self, url: str, line: Line) -> Page:
-        page = self._transport.get(url, self._headers, deadline=self._deadline, allowance=self._allowance, line=line)
-        if page.status < 500 and page.status != _TOO_MANY_REQUESTS:
-            self._was_answered = True
-        return page
+        return self._transport.get(url, self._headers, deadline=self._deadline, allowance=self._allowance, line=line)
 
     def _pause(self, seconds: float, line: Line) -> bool:
         """Wait, unless the time left would then be used up."""

@@ -23,10 +23,10 @@ _MOST_SERVERS = 64
 
 
 class Breaker:
-    """Keeps hooks from waiting for searches of one resource type that a server does not answer.
+    """Keeps hooks from waiting for one kind of search that a server does not answer.
 
-    It counts hooks: after five without any answer within 30 s it opens; 30 s later one hook may try. One type that
-    hangs does not cost the others.
+    It counts hooks: after five without any answer within 30 s it opens; 30 s later one hook may try. One kind of
+    search that hangs does not cost the others.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -71,7 +71,7 @@ class _Capability(msgspec.Struct, rename="camel"):
 
 @dataclass(slots=True)
 class Server:
-    """One FHIR server: its breakers by resource type, the threads that ask it, and the version that it speaks."""
+    """One FHIR server: its breakers by kind of search, the threads that ask it, and the version that it speaks."""
 
     base: Base
     pool: ThreadPoolExecutor
@@ -86,10 +86,10 @@ class Server:
         """Whether the server is known to speak another version than FHIR R4."""
         return self._version is not None and not self._version.startswith("4.")
 
-    def breaker(self, resource_type: str) -> Breaker:
-        """Give the breaker of one resource type."""
+    def breaker(self, search: str) -> Breaker:
+        """Give the breaker of one kind of search."""
         with self._lock:
-            return self._breakers.setdefault(resource_type, Breaker())
+            return self._breakers.setdefault(search, Breaker())
 
     def learn_version(self, transport: Transport) -> "Future[None] | None":
         """Have the version asked for, beside the searches and at most once a day; None when nobody is asking now."""

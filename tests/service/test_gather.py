@@ -133,6 +133,25 @@ def test_a_record_that_only_the_request_has_still_counts() -> None:
     assert service.records[-1].origins["medicationAdministrations"] == "differs_from_prefetch"
 
 
+def test_a_list_that_was_cut_short_is_read_whole_from_the_server() -> None:
+    service = make_service()
+    with serving(quiet_chart(given("teclistamab", "2026-09-01"))) as ehr:
+        cut_short = listed(remark(), total=2)
+        response = service.ask(ehr.base, prefetch={"medicationAdministrations": cut_short})
+
+    assert codes(response) == ["R01"]
+
+
+def test_an_included_medication_that_only_the_request_has_is_no_difference() -> None:
+    medication = {"resourceType": "Medication", "id": "m", "code": {"text": "metformin"}}
+    dose = given("metformin", "2026-01-01")
+    service = make_service()
+    with serving(quiet_chart(dose)) as ehr:
+        service.ask(ehr.base, prefetch={"medicationAdministrations": listed(dose, medication, total=5)})
+
+    assert service.records[-1].origins["medicationAdministrations"] == "fhir"
+
+
 def test_a_record_that_both_have_counts_once() -> None:
     dose = given("teclistamab", "2026-09-01")
     service = make_service()
