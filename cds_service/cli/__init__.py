@@ -11,6 +11,7 @@ from cds_service import __version__, telemetry
 from cds_service.app import create_app
 from cds_service.cli.config import config
 from cds_service.cli.demo import run_demo
+from cds_service.cli.history import history
 from cds_service.cli.hook import hook
 from cds_service.cli.probe import probe
 from cds_service.configuration import load_configuration
@@ -56,6 +57,7 @@ def demo(as_json: bool) -> None:
 
 
 main.add_command(config)
+main.add_command(history)
 main.add_command(hook)
 main.add_command(probe)
 
