@@ -6,16 +6,21 @@ are filed under the concept that they really mean. `mmcds catalogue generate` wr
 
 import csv
 import io
+import re
 import tomllib
 
 from fhir_mapping.catalog.texts import canonical_code, read_text, system_names
 
 SHIPPED_STATUSES = frozenset({"verified", "double"})
-COLUMNS = ("group", "concept", "system", "code")
+COLUMNS = ("group", "concept", "system", "code", "kind")
+_TERM_TYPE = re.compile(r"\bTTY[= ](\w+)")
 
 
 def generate() -> str:
-    """Give the text of `codes.csv`, sorted, one row per group, concept, system and code."""
+    """Give the text of `codes.csv`, sorted, one row per group, concept, system and code.
+
+    `kind` is the term type of an RxNorm code, or "former" for a billing code that has ended.
+    """
     systems = system_names()
     traps = {
         (trap["system"], canonical_code(trap["system"], trap["code"])): trap["concept"]
@@ -26,9 +31,16 @@ def generate() -> str:
         if row["status"] in SHIPPED_STATUSES:
             system = systems[row["system"]]
             code = canonical_code(system, row["code"])
-            rows.add((row["group"], traps.get((system, code), row["concept_id"]), system, code))
+            rows.add((row["group"], traps.get((system, code), row["concept_id"]), system, code, _kind(row)))
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(sorted(rows))
     return table.getvalue()
+
+
+def _kind(row: dict[str, str]) -> str:
+    term_type = _TERM_TYPE.search(row["source"])
+    if term_type is not None:
+        return term_type[1]
+    return "former" if "[terminated " in row["display"] else ""

@@ -4,24 +4,26 @@ import csv
 import io
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
+from fhir_mapping.catalog.codes import Codes, Pair, codings_of, how_coded, look_up
+from fhir_mapping.catalog.names import DrugNames, How, read_names
 from fhir_mapping.catalog.phrases import (
     DiagnosisWords,
     Phrases,
     Said,
-    Words,
     name_part,
     read_diagnosis,
     read_signs,
     read_words,
 )
-from fhir_mapping.catalog.texts import possible_codes, read_text, system_name, words
-from fhir_mapping.model.vocabulary import Antigen, ChartText, Cover, Drug, DrugClass
-from fhir_mapping.wire import Concept
+from fhir_mapping.catalog.short_names import ShortNames, read_short_names
+from fhir_mapping.catalog.texts import read_text, words
+from fhir_mapping.model.vocabulary import Antigen, Certainty, ChartText, Cover, Drug, DrugClass
+from fhir_mapping.wire import Coding, Concept
 
 _LONGEST_TEXT_READ = 1_000  # characters; a drug or diagnosis is named before that
 _CACHED_CONCEPTS = 4_096
@@ -29,8 +31,6 @@ _KNOWN_OTHER = ""  # stands for every drug that only looks like one of ours
 _OTHER_TREATMENT = "-"  # and this for those that redirect T cells, or are cells, in another disease
 
 _NO_TEXT = ChartText()
-
-Codes = Mapping[tuple[str, str], frozenset[str]]
 
 
 class CatalogError(Exception):
@@ -41,10 +41,17 @@ class CatalogError(Exception):
 class DrugMatch:
     """What a medication entry turned out to be: known drugs, treatment we do not know, or some other drug.
 
-    `is_known_other` is true where only a drug is named that the catalogue lists as being none of ours.
+    `is_known_other` is true where only a drug is named that the catalogue lists as being none of ours. `how` says for
+    each of the drugs by what it was found. `certainty` is "possible" for unrecognised treatment, and where codes and
+    texts contradict each other: the drugs are then all that they name, and one of them may be wrong. `possible_drugs`
+    are those that a short name may stand for; they are not among the drugs, and where nothing else is named the entry
+    is unrecognised treatment too.
     """
 
     drugs: tuple[Drug, ...] = ()
+    how: tuple[str, ...] = ()
+    certainty: Certainty = Certainty.STATED
+    possible_drugs: tuple[Drug, ...] = ()
     is_unrecognised_treatment: bool = False
     is_known_other: bool = False
     may_be_cell_therapy: bool = False
@@ -57,8 +64,10 @@ class Catalog:
 
     drugs: Mapping[str, Drug]
     drug_codes: Codes
-    drug_names: Mapping[str, tuple[tuple[Words, str], ...]]  # first word -> names, longest first
-    drug_word_sets: tuple[tuple[frozenset[str], str], ...]
+    how_coded: Mapping[Pair, str]
+    names: DrugNames
+    within: Mapping[str, frozenset[str]]  # drug -> those whose names and codes cover it too
+    short_names: ShortNames
     concept_codes: Mapping[str, Codes]  # group -> codes
     signs: Mapping[str, Phrases]
     myeloma: DiagnosisWords
@@ -96,17 +105,6 @@ class Catalog:
         return _has_treatment_code(self, codings) and not any(pair in self.drug_codes for pair in codings)
 
 
-def codings_of(concept: Concept) -> list[tuple[str, str]]:
-    """List the (system name, canonical code) pairs of a CodeableConcept."""
-    return [
-        (name, code)
-        for coding in concept.coding
-        if coding.code
-        for name in (system_name(coding.system or ""),)
-        for code in possible_codes(name, coding.code)
-    ]
-
-
 def texts_of(concept: Concept) -> list[str]:
     """List the texts of a CodeableConcept, its own first, each cut to a readable length."""
     texts = [concept.text, *(coding.display for coding in concept.coding)]
@@ -116,7 +114,7 @@ def texts_of(concept: Concept) -> list[str]:
 @lru_cache(maxsize=_CACHED_CONCEPTS)
 def _concepts(catalog: Catalog, group: str, concept: Concept) -> frozenset[str]:
     codes = catalog.concept_codes[group]
-    return frozenset().union(*(codes.get(pair, frozenset()) for pair in codings_of(concept)))
+    return frozenset().union(*(look_up(codes, coding)[1] for coding in concept.coding))
 
 
 @lru_cache(maxsize=_CACHED_CONCEPTS)
@@ -152,7 +150,7 @@ def _speaks_of_cells_given(catalog: Catalog, text: str) -> bool:
         not any(word.startswith(mention) for word in clause.split())
         and (
             catalog.signs["cell_therapy"].found_in(clause)
-            or any(_is_cells(catalog, name) for name in _drugs_named(catalog, tuple(clause.split())))
+            or any(_is_cells(catalog, name) for name in catalog.names.found_in(tuple(clause.split())))
         )
         for clause in read_words(text).in_clauses()
     )
@@ -166,39 +164,81 @@ def _is_cells(catalog: Catalog, name: str) -> bool:
 def _drug(catalog: Catalog, concept: Concept) -> DrugMatch:
     codings, texts = codings_of(concept), texts_of(concept)
     label = ChartText(texts[0] if texts else "")
-    texts = [name_part(text, catalog.recognition["drug_comment"]) for text in texts]
-    found = {name for pair in codings for name in catalog.drug_codes.get(pair, ())}
-    for text in texts:
-        found |= _drugs_named(catalog, words(text))
-    known = found & catalog.drugs.keys()
+    named: dict[str, How] = {}
+    for i, text in enumerate(texts):
+        texts[i] = name_part(text, catalog.recognition["drug_comment"])
+        named[text] = catalog.names.found_in(words(texts[i]))
+    coded = [_drugs_coded(catalog, coding) for coding in concept.coding]
+    found: dict[str, str] = {}
+    for source in (*coded, *named.values()):
+        for name, how in source.items():
+            found.setdefault(name, how)
+    covering = frozenset().union(*(catalog.within.get(name, frozenset()) for name in found))
+    known = sorted(name for name in found.keys() & catalog.drugs.keys() if name not in covering)
     if known:
-        return DrugMatch(tuple(catalog.drugs[name] for name in sorted(known)))
+        is_contradicted = _contradict(catalog, concept, coded, named)
+        return DrugMatch(
+            tuple(catalog.drugs[name] for name in known),
+            tuple(found[name] for name in known),
+            certainty=Certainty.POSSIBLE if is_contradicted else Certainty.STATED,
+            possible_drugs=_drugs_in_short(catalog, codings, texts, known),
+        )
     if _OTHER_TREATMENT in found or (_KNOWN_OTHER in found and not _names(catalog, "sure_treatment", texts)):
         return DrugMatch(is_known_other=True, text=label)
-    if not found and not _may_be_treatment(catalog, codings, texts):
+    possible = () if found else _drugs_in_short(catalog, codings, texts, known)
+    if not found and not possible and not _may_be_treatment(catalog, codings, texts):
         return DrugMatch(text=label)
     cell = _names(catalog, "cell_therapy", texts)
-    return DrugMatch(is_unrecognised_treatment=True, may_be_cell_therapy=cell, text=label)
+    return DrugMatch(
+        certainty=Certainty.POSSIBLE,
+        possible_drugs=possible,
+        is_unrecognised_treatment=True,
+        may_be_cell_therapy=cell,
+        text=label,
+    )
+
+
+def _drugs_coded(catalog: Catalog, coding: Coding) -> How:
+    pair, names = look_up(catalog.drug_codes, coding)
+    return {} if pair is None else dict.fromkeys(sorted(names), catalog.how_coded[pair])
+
+
+def _drugs_in_short(catalog: Catalog, codings: list[Pair], texts: list[str], known: list[str]) -> tuple[Drug, ...]:
+    in_oncology = _has_treatment_code(catalog, codings) or any(catalog.drugs[name].antimyeloma for name in known)
+    found = {
+        name
+        for text in texts
+        for name in catalog.short_names.drugs_in(text, catalog.names.by_first, in_oncology=in_oncology, alone=not known)
+    }
+    meant = {other for name in known for other in _reach(catalog, name)}
+    return tuple(catalog.drugs[name] for name in sorted(found - meant))
+
+
+def _contradict(catalog: Catalog, concept: Concept, coded: list[How], named: Mapping[str, How]) -> bool:
+    """Whether two codes, or the codes and the text, or a code and its own display name drugs that do not agree."""
+
+    def said_by(text: str | None) -> How:
+        return named.get((text or "")[:_LONGEST_TEXT_READ], {})
+
+    pairs: list[tuple[Iterable[str], Iterable[str]]] = [(set().union(*coded), said_by(concept.text))]
+    for i, (coding, by_code) in enumerate(zip(concept.coding, coded, strict=True)):
+        pairs.append((by_code, said_by(coding.display)))
+        pairs += [(by_code, other) for other in coded[i + 1 :]]
+    return any(a and b and not _agree(catalog, a, b) for a, b in pairs)
+
+
+def _agree(catalog: Catalog, some: Iterable[str], others: Iterable[str]) -> bool:
+    """Whether at least one drug of both is the same, or covered by the other."""
+    reached = {name for other in others for name in _reach(catalog, other)}
+    return any(not reached.isdisjoint(_reach(catalog, name)) for name in some)
+
+
+def _reach(catalog: Catalog, name: str) -> frozenset[str]:
+    return catalog.within.get(name, frozenset()) | {name}
 
 
 def _names(catalog: Catalog, sign: str, texts: list[str]) -> bool:
     return any(catalog.signs[sign].found_in(text) for text in texts)
-
-
-def _drugs_named(catalog: Catalog, text: Words) -> set[str]:
-    """Find drug names in a text, the longest first, so that no part of a longer name counts on its own."""
-    found: set[str] = set()
-    position = 0
-    while position < len(text):
-        for name, drug in catalog.drug_names.get(text[position], ()):
-            if text[position : position + len(name)] == name:
-                found.add(drug)
-                position += len(name) - 1
-                break
-        position += 1
-    present = frozenset(text)
-    found |= {drug for needed, drug in catalog.drug_word_sets if needed <= present}
-    return found
 
 
 def _has_treatment_code(catalog: Catalog, codings: list[tuple[str, str]]) -> bool:
@@ -217,6 +257,8 @@ def _has_treatment_code(catalog: Catalog, codings: list[tuple[str, str]]) -> boo
 def _may_be_treatment(catalog: Catalog, codings: list[tuple[str, str]], texts: list[str]) -> bool:
     """Tell unrecognised treatment from some other drug; what cannot be told apart is unrecognised."""
     if _has_treatment_code(catalog, codings):
+        return True
+    if any(pair in catalog.drug_codes for pair in codings):  # a bare NDC that may stand for several drugs
         return True
     if _names(catalog, "cancer_treatment", texts):
         return True
@@ -245,25 +287,40 @@ def load() -> Catalog:
         {"id": _KNOWN_OTHER, "synonyms": others["names"]},
         {"id": _OTHER_TREATMENT, "synonyms": others["treatments"]},
     )
-    names, word_sets = _read_names([*drugs_toml["drug"], *known_others], faults)
-    grouped: dict[str, dict[tuple[str, str], set[str]]] = defaultdict(lambda: defaultdict(set))
+    names = read_names([*drugs_toml["drug"], *known_others], faults)
+    grouped: dict[str, dict[Pair, set[str]]] = defaultdict(lambda: defaultdict(set))
+    how: dict[Pair, str] = {}
     for row in csv.DictReader(io.StringIO(read_text("codes.csv"))):
-        grouped[row["group"]][row["system"], row["code"]].add(row["concept"])
-    drug_codes: dict[tuple[str, str], set[str]] = defaultdict(set)
+        pair = (row["system"], row["code"])
+        grouped[row["group"]][pair].add(row["concept"])
+        how[pair] = how_coded(row["system"], row["kind"])
+    drug_codes: dict[Pair, set[str]] = defaultdict(set)
     for group in ("agent", "supportive"):
         for pair, concepts in grouped[group].items():
             drug_codes[pair] |= concepts & drugs.keys()
+            if not concepts.isdisjoint(others["concepts"]):
+                drug_codes[pair].add(_KNOWN_OTHER)
     faults += [
         f"drugs.toml has no entry for {concept}"
-        for concept in sorted(set().union(*grouped["agent"].values()) - drugs.keys())
+        for concept in sorted(set().union(*grouped["agent"].values()) - drugs.keys() - set(others["concepts"]))
+    ]
+    within = {entry["id"]: frozenset(entry["within"]) for entry in drugs_toml["drug"] if "within" in entry}
+    short_names = read_short_names(
+        tomllib.loads(read_text("short_names.toml")), recognition["drug_comment"]["names_nothing"]
+    )
+    faults += [
+        f"no such drug: {name}"
+        for name in sorted(set().union(*within.values(), *short_names.all_drugs()) - drugs.keys())
     ]
     if faults:
         raise CatalogError("; ".join(faults))
     return Catalog(
         drugs=drugs,
         drug_codes=_frozen({pair: found for pair, found in drug_codes.items() if found}),
-        drug_names=names,
-        drug_word_sets=word_sets,
+        how_coded=how,
+        names=names,
+        within=within,
+        short_names=short_names,
         concept_codes={group: _frozen(codes) for group, codes in grouped.items()},
         signs=read_signs(recognition),
         myeloma=read_diagnosis(recognition["myeloma"]),
@@ -273,7 +330,7 @@ def load() -> Catalog:
     )
 
 
-def _frozen(codes: Mapping[tuple[str, str], set[str]]) -> Codes:
+def _frozen(codes: Mapping[Pair, set[str]]) -> Codes:
     return {pair: frozenset(concepts) for pair, concepts in codes.items()}
 
 
@@ -290,26 +347,3 @@ def _read_drug(entry: Mapping[str, Any], faults: list[str]) -> Drug | None:
     except (KeyError, ValueError) as fault:
         faults.append(f"drugs.toml, {entry.get('id', 'an entry without id')}: {fault}")
         return None
-
-
-def _read_names(
-    entries: list[Mapping[str, Any]], faults: list[str]
-) -> tuple[Mapping[str, tuple[tuple[Words, str], ...]], tuple[tuple[frozenset[str], str], ...]]:
-    """Index every name by its first word; "a + b" names a drug by words that may stand apart."""
-    owners: dict[Words, str] = {}
-    word_sets: list[tuple[frozenset[str], str]] = []
-    for entry in entries:
-        for name in filter(words, (entry["id"], entry.get("name", ""), *entry.get("synonyms", ()))):
-            if " + " in name:
-                word_sets.append((frozenset(words(name)), entry["id"]))
-                continue
-            spaced = words(name)
-            for spelling in {spaced, ("".join(spaced),)}:
-                if owners.setdefault(spelling, entry["id"]) != entry["id"]:
-                    faults.append(f"drugs.toml: {name!r} stands for both {owners[spelling]!r} and {entry['id']!r}")
-    by_first: dict[str, list[tuple[Words, str]]] = defaultdict(list)
-    for spelling, drug in owners.items():
-        by_first[spelling[0]].append((spelling, drug))
-    for found in by_first.values():
-        found.sort(key=lambda item: -len(item[0]))
-    return {first: tuple(found) for first, found in by_first.items()}, tuple(word_sets)

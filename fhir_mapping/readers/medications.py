@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from fhir_mapping import wire
-from fhir_mapping.catalog.loader import texts_of
+from fhir_mapping.catalog.loader import DrugMatch, texts_of
 from fhir_mapping.catalog.texts import words
 from fhir_mapping.model.dates import Answer, ClinicalDate, parse
 from fhir_mapping.model.history import (
@@ -95,23 +95,25 @@ def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]
         return ()
     if match.is_unrecognised_treatment:
         return (UnrecognisedTreatment(match.text, match.may_be_cell_therapy, source_of(use)),)
-    return tuple(_read_known(use, match.drugs, concept, standing, context))
+    return tuple(_read_known(use, match, concept, standing, context))
 
 
 def _read_known(
     use: wire.MedicationUse,
-    drugs: tuple[Drug, ...],
+    match: DrugMatch,
     concept: wire.Concept,
     standing: Standing,
     context: Context,
 ) -> Iterator[Fact]:
     first, last, ongoing = _doses(use, standing, context)
     certainty = context.certainty(use, standing)
+    if match.certainty is Certainty.POSSIBLE:  # codes and words name different drugs
+        certainty = Certainty.POSSIBLE
     tier = _tier(use, first)
     source = source_of(use, _date_of_record(use, last or first, context))
     # A missed dose takes back that the order was given; the order itself goes on, and with it the cover
     was_missed = tier is Tier.PRESUMPTIVE and f"MedicationRequest/{use.id}" in context.orders_of_missed_doses
-    for drug in drugs:
+    for drug in match.drugs:
         if drug.drug_class is DrugClass.CAR_T and not was_missed:
             yield from _read_car_t(use, drug, standing, certainty, tier, first, context)
             continue

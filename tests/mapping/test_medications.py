@@ -9,6 +9,7 @@ from fhir_mapping.model.history import Course, EndReason, GapCode, TreatmentHist
 from fhir_mapping.model.vocabulary import Certainty, Tier
 from tests.build import (
     AS_OF,
+    RXCUI,
     RXNORM,
     Resource,
     bundle,
@@ -449,6 +450,15 @@ def referring_to(reference: Resource, **more: Any) -> Resource:
 )
 def test_a_medication_is_found_by_every_way_to_write_its_reference(reference: str) -> None:
     assert names(read(MEDICATION, referring_to({"reference": reference})).courses) == ["teclistamab"]
+
+
+def test_where_code_and_words_name_different_drugs_either_is_only_possible() -> None:
+    concept = coded(RXNORM, RXCUI["teclistamab"], "elranatamab 76 mg")
+
+    history = read(given("", "2026-01-05", medicationCodeableConcept=concept))
+
+    assert names(history.courses) == ["elranatamab", "teclistamab"]
+    assert {course.certainty for course in history.courses} == {Certainty.POSSIBLE}
 
 
 def test_the_same_id_on_another_server_is_another_drug() -> None:
