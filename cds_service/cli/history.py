@@ -9,6 +9,7 @@ import click
 
 from cds_service.cli.bars import bar_lines
 from cds_service.cli.chart_file import ChartFile, ChartReader
+from cds_service.cli.derived import class_texts, derived_facts, line_texts, line_title
 from cds_service.cli.timeline import Facts, facts_of, said
 from cds_service.errors import SettingsError
 from cds_service.settings import load_settings
@@ -52,6 +53,7 @@ def history(file: str, patient: str | None, as_of: datetime | None, records: boo
     wanted = patient.removeprefix("Patient/") if patient else None
     chart = ChartReader(catalog, searches(catalog), day, settings.zone, wanted).read(file)
     facts = _of_file(chart) | facts_of(chart.history, catalog, with_records=records)
+    facts |= derived_facts(chart.history, catalog)
     facts["not_read"] += _left_out(chart)
     click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(_text(facts)))
 
@@ -77,6 +79,8 @@ def _text(facts: Facts) -> Iterator[str]:
     sections: tuple[tuple[str, Iterable[str]], ...] = (
         ("At a glance", _glance(facts)),
         ("Timeline", _timeline(facts)),
+        (line_title(facts), line_texts(facts)),
+        ("Classes of drugs, inferred", class_texts(facts)),
         ("Laboratory", _laboratory(facts)),
         ("Prophylaxis in force today", _in_force(facts)),
         (f"Allergies ({_ALLERGENS})", _allergies(facts)),

@@ -99,6 +99,18 @@ Timeline
   2025-12-01                acyclovir: HSV/VZV prophylaxis, in force
   2025-12-01                sulfamethoxazole-trimethoprim: Pneumocystis prophylaxis, in force
 
+Lines of therapy, inferred: 3
+  - 1. bortezomib, lenalidomide. The first treatment of myeloma on record. lenalidomide was started
+    within 60 days. lenalidomide went on, or was taken up again within 183 days, without recorded
+    progression.
+  - 2. carfilzomib, daratumumab. The myeloma progressed (2024-09-10) before carfilzomib was started.
+    daratumumab was started within 60 days.
+  - 3. teclistamab. The myeloma progressed (2025-08-20) before teclistamab was started.
+
+Classes of drugs, inferred
+  - proteasome inhibitor, IMiD and anti-CD38 antibody: exposed yes, refractory yes
+  - two proteasome inhibitors, two IMiDs and an anti-CD38 antibody: exposed no
+
 Laboratory
   2026-11-16                creatinine 0.9 mg/dL
   2026-11-16                eGFR 74 mL/min/1.73m2
@@ -152,6 +164,19 @@ Timeline
   2024-10-01 to 2025-12-10  dexamethasone (steroid): reported, last dose 345 days ago
   2026-09-21                ciltacabtagene autoleucel (BCMA CAR T cells): infused, 60 days ago
   2026-09-21                acyclovir: HSV/VZV prophylaxis, in force
+
+Lines of therapy, inferred: 3
+  - 1. bortezomib, lenalidomide. The first treatment of myeloma on record. lenalidomide was started
+    within 60 days. lenalidomide went on, or was taken up again within 183 days, without recorded
+    progression.
+  - 2. carfilzomib, daratumumab. The myeloma progressed (2024-09-10) before carfilzomib was started.
+    daratumumab was started within 60 days.
+  - 3. ciltacabtagene autoleucel. CAR T cells are a line of their own, with their bridging and
+    lymphodepletion.
+
+Classes of drugs, inferred
+  - proteasome inhibitor, IMiD and anti-CD38 antibody: exposed yes, refractory cannot tell
+  - two proteasome inhibitors, two IMiDs and an anti-CD38 antibody: exposed no
 
 Laboratory
   2026-11-16                creatinine 0.9 mg/dL
@@ -504,3 +529,28 @@ def test_the_day_is_today_unless_another_is_asked_for(tmp_path: Path) -> None:
 
     assert result.stdout.startswith("Treatment history as of 2026-06-01\n")
     assert "last dose 10 days ago" in " ".join(result.stdout.split())
+
+
+# Lines of therapy and classes
+
+
+def test_a_chart_without_treatment_has_no_line(tmp_path: Path) -> None:
+    text = told_of(tmp_path)
+
+    assert "Lines of therapy, inferred: 0" in text or "Lines of therapy, inferred: at least 0" in text
+
+
+def test_a_line_that_is_not_certain_widens_the_range(tmp_path: Path) -> None:
+    again = given("teclistamab", "2026-11-05"), given("teclistamab", "2025-10-05")
+
+    found = section(told_of(tmp_path, *again, reported("metformin", "2019-01-01", status="active")), "Lines of therapy")
+
+    assert found[0].startswith("- 1. teclistamab. The first treatment of myeloma on record.")
+    assert any(line.startswith("- perhaps: teclistamab.") for line in found)
+
+
+def test_the_json_holds_lines_and_classes(tmp_path: Path) -> None:
+    said = facts(asked_of(tmp_path, demo_patients()[0]), "--json")
+
+    assert (said["lines_of_therapy"]["fewest"], said["lines_of_therapy"]["most"]) == (2, 2)
+    assert said["classes"]["triple_class"] == {"exposed": "yes", "refractory": "yes", "not_shown": []}

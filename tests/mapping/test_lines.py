@@ -1,0 +1,362 @@
+"""Lines of therapy: the range that a chart allows, and why."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import pytest
+
+from fhir_mapping.catalog.loader import load
+from fhir_mapping.lines import LineCount, lines_of_therapy
+from fhir_mapping.model.coverage import Coverage, Level, TopicCoverage
+from fhir_mapping.model.history import DataGap, GapCode, TreatmentHistory
+from fhir_mapping.model.vocabulary import Topic
+from tests.build import (
+    Resource,
+    condition,
+    given,
+    infusion,
+    ordered,
+    procedure,
+    progression,
+    reported,
+)
+from tests.mapping.reading import read, span
+
+
+def chart(*records: Resource, unread: Topic | None = None) -> TreatmentHistory:
+    """Read records as a chart that was read completely, but for one Topic."""
+    topics = {topic: TopicCoverage(Level.PARTIAL if topic is unread else Level.COMPLETE) for topic in Topic}
+    return replace(read(*records), coverage=Coverage(topics))
+
+
+def count(*records: Resource, unread: Topic | None = None) -> LineCount:
+    """Count the lines of a chart."""
+    return lines_of_therapy(chart(*records, unread=unread), load())
+
+
+def after(start: str, days: int) -> str:
+    """Give the day so many days after another."""
+    return (date.fromisoformat(start) + timedelta(days)).isoformat()
+
+
+VRD = [
+    reported("bortezomib", "2020-11-10", "2021-03-20"),
+    reported("lenalidomide", "2020-11-10", "2021-03-20"),
+    reported("dexamethasone", "2020-11-10", "2021-03-20"),
+]
+MAINTENANCE = reported("lenalidomide", "2021-07-01", "2024-09-10")
+DKD = [
+    reported("daratumumab", "2024-10-01", "2026-10-30"),
+    reported("carfilzomib", "2024-10-01", "2026-10-30"),
+    reported("dexamethasone", "2024-10-01", "2026-10-30"),
+]
+CASE_2 = [*VRD, MAINTENANCE, progression("2024-09-10"), *DKD, progression("2026-11-10")]
+COLLECTED = procedure("38225", "2026-03-02")
+CILTA_CEL = infusion("2026-04-20")
+
+
+class Row(NamedTuple):
+    """A chart, the range of its count, and the reason."""
+
+    records: list[Resource]
+    lines: tuple[int, int | None]
+    why: str
+
+
+ROWS = [
+    # Nothing, and what never makes a line
+    Row([], (0, 0), "nothing was given"),
+    Row([reported("dexamethasone", "2026-01-01", "2026-03-01")], (0, 0), "steroids alone are no line"),
+    Row([reported("zoledronic acid", "2026-01-01")], (0, 0), "bone agents never count"),
+    Row([reported("plerixafor", "2026-01-01", "2026-01-03")], (0, 0), "nor do mobilisers"),
+    Row([reported("acyclovir", "2026-01-01")], (0, 0), "nor does supportive care"),
+    Row([reported("tocilizumab", "2026-01-01", "2026-01-01")], (0, 0), "nor do drugs against cytokine release"),
+    Row([given("fludarabine", "2026-04-15")], (0, 0), "fludarabine is lymphodepletion, never a line"),
+    Row([reported("lenalidomide", "2026-01-01", status="not-taken")], (0, 0), "a drug not taken was not given"),
+    Row([reported("lenalidomide", "2026-01-01", status="intended")], (0, 0), "nor was a planned one"),
+    Row([reported("lenalidomide", "2026-01-01", status="entered-in-error")], (0, 0), "nor one in error"),
+    # Regimens
+    Row(VRD, (1, 1), "three drugs on one day are one regimen"),
+    Row([*VRD, given("daratumumab", after("2020-11-10", 59))], (1, 1), "59 days later: it joins the regimen"),
+    Row([*VRD, given("daratumumab", after("2020-11-10", 60))], (1, 1), "60 days later: it joins the regimen"),
+    Row([*VRD, given("daratumumab", after("2020-11-10", 61))], (1, 2), "61 days later: why is not recorded"),
+    Row(
+        [*VRD, reported("dexamethasone", "2022-01-01", "2022-02-01"), reported("prednisone", "2023-01-01")],
+        (1, 1), "a change of steroid never opens a line",
+    ),
+    Row(
+        [reported("daratumumab", "2025-01-01", "2025-06-01"), reported("Darzalex Faspro", "2025-06-08", "2026-01-01")],
+        (1, 1), "the same antibody under the skin is the same drug",
+    ),
+    # Case 2, as the congress told it
+    Row(CASE_2, (2, 2), "VRd and lenalidomide maintenance are one programme, DKd after progression the next"),
+    Row([*VRD, MAINTENANCE, *DKD], (1, 2), "without recorded progression the second line is likely, not certain"),
+    Row([*VRD, MAINTENANCE, progression("2024"), *DKD], (1, 2), "progression in 2024 may have come after DKd began"),
+    Row([*VRD, MAINTENANCE, progression("2024-09"), *DKD], (2, 2), "progression in September 2024 came before"),
+    Row([*VRD, MAINTENANCE, progression(None), *DKD], (1, 2), "an undated progression may have come at any time"),
+    Row(
+        [*VRD, reported("lenalidomide", "2021-08-01", "2024-09-10"), progression("2024-09-10"), *DKD],
+        (2, 2), "maintenance that began four months after VRd ended is still the same programme",
+    ),
+    Row(
+        [*VRD, reported("lenalidomide", "2021-08-01", "2024-09-10"), progression(None), *DKD],
+        (1, 3), "an undated progression may have come before maintenance, or before DKd",
+    ),
+    Row(
+        [*VRD, given("melphalan", "2021-05-03"), MAINTENANCE, progression("2024-09-10"), *DKD],
+        (2, 3), "melphalan may be a transplant of the same programme: transplants are not read",
+    ),
+    # Progression against the day of the change
+    Row([*VRD, progression("2022-01-10"), given("daratumumab", "2022-01-10")], (2, 2), "progression on the day itself"),
+    Row([*VRD, progression("2022-01-11"), given("daratumumab", "2022-01-10")], (1, 2), "progression a day too late"),
+    Row([*VRD, progression("2020-11-10"), given("daratumumab", "2022-01-10")], (1, 2), "progression before VRd counts"),
+    Row([*VRD, progression("2020-12-20"), given("daratumumab", "2020-12-28")], (1, 2), "early progression: either way"),
+    Row(
+        [*VRD, progression("2022-01-09", status="preliminary"), given("daratumumab", "2022-01-10")],
+        (1, 2), "a preliminary result proves no progression",
+    ),
+    Row(
+        [
+            reported("lenalidomide", "2024-01-01", "2025-01-01", "stopped", statusReason=[{"text": "progression"}]),
+            reported("pomalidomide", "2025-02-01", "2025-08-01"),
+        ],
+        (2, 2),
+        "the reason for stopping is a progression too",
+    ),
+    Row(
+        [
+            reported("lenalidomide", "2024-01-01", "2025-01-01", "stopped", statusReason=[{"text": "toxicity"}]),
+            reported("pomalidomide", "2025-02-01", "2025-08-01"),
+        ],
+        (1, 2),
+        "a switch because of toxicity widens the range",
+    ),
+    # Maintenance and pauses: 183 days stand for six months
+    Row(
+        [*VRD, reported("lenalidomide", after("2021-03-20", 182), "2023-01-01")],
+        (1, 1), "maintenance with a drug of the regimen after 182 days",
+    ),
+    Row([*VRD, reported("lenalidomide", after("2021-03-20", 183), "2023-01-01")], (1, 1), "after 183 days"),
+    Row([*VRD, reported("lenalidomide", after("2021-03-20", 184), "2023-01-01")], (1, 2), "after 184 days it is open"),
+    Row(
+        [*VRD, progression("2021-05-01"), reported("lenalidomide", after("2021-03-20", 183), "2023-01-01")],
+        (1, 2), "the same drug soon after progression may go on or be a new line",
+    ),
+    Row(
+        [*VRD, progression("2021-05-01"), reported("lenalidomide", after("2021-03-20", 184), "2023-01-01")],
+        (2, 2), "the same drug long after, and after progression, is a new line",
+    ),
+    Row([*VRD, reported("ixazomib", "2021-06-01", "2023-01-01")], (1, 2), "a new single drug may be maintenance"),
+    # CAR T cells
+    Row([CILTA_CEL], (1, 1), "an infusion is a line"),
+    Row([*CASE_2, infusion("2026-11-20")], (3, 3), "DKd began long before: it was no bridging"),
+    Row([given("teclistamab", after("2026-04-20", -180)), CILTA_CEL], (1, 2), "180 days before: perhaps bridging"),
+    Row([given("teclistamab", after("2026-04-20", -181)), CILTA_CEL], (2, 2), "181 days before: a line"),
+    Row(
+        [*VRD, procedure("38225", after("2026-04-20", -180)), given("talquetamab", "2026-01-05"), CILTA_CEL],
+        (2, 2), "a collection 180 days before belongs to the infusion",
+    ),
+    Row(
+        [*VRD, procedure("38225", after("2026-04-20", -181)), given("talquetamab", "2026-01-05"), CILTA_CEL],
+        (2, 3), "one 181 days before may have been for cells that were never given",
+    ),
+    Row(
+        [*VRD, procedure("38225", "2026-03"), given("talquetamab", "2026-03-20"), CILTA_CEL],
+        (2, 3), "collected some day in March: before the drug or after it",
+    ),
+    Row(
+        [*VRD, given("cyclophosphamide", "2026-04-15"), infusion("2026-04")],
+        (2, 3), "some day in April: lymphodepletion, if the infusion came after",
+    ),
+    Row([*VRD, CILTA_CEL], (2, 2), "an infusion is a line of its own"),
+    Row(
+        [*VRD, given("cyclophosphamide", after("2026-04-20", -7)), given("fludarabine", "2026-04-15"), CILTA_CEL],
+        (2, 2), "cyclophosphamide 7 days before is lymphodepletion",
+    ),
+    Row(
+        [*VRD, given("cyclophosphamide", after("2026-04-20", -8)), COLLECTED, CILTA_CEL],
+        (2, 2), "8 days before it is bridging, since the cells had been collected",
+    ),
+    Row(
+        [*VRD, given("cyclophosphamide", after("2026-04-20", -8)), CILTA_CEL],
+        (2, 3), "8 days before, and no collection on record: bridging or a line",
+    ),
+    Row(
+        [*VRD, COLLECTED, reported("talquetamab", "2026-03-05", "2026-04-10"), CILTA_CEL],
+        (2, 2), "bridging after the collection belongs to the line of the cells",
+    ),
+    Row(
+        [*VRD, COLLECTED, progression("2026-03-04"), reported("talquetamab", "2026-03-05", "2026-04-10"), CILTA_CEL],
+        (2, 3), "bridging with a new drug after progression may count on its own",
+    ),
+    Row(
+        [*VRD, reported("talquetamab", "2026-03-01", "2026-03-20"), COLLECTED, CILTA_CEL],
+        (2, 3), "begun a day before the collection it is no bridging; why it was given is not recorded",
+    ),
+    Row(
+        [*VRD, progression("2026-02-01"), given("talquetamab", "2026-02-10"), COLLECTED, CILTA_CEL],
+        (3, 3), "a line after progression, then the cells",
+    ),
+    Row([*VRD, procedure("38225", "2021-06-01")], (1, 1), "a collection without infusion is no line"),
+    Row([*VRD, infusion("2026-04-20", status="not-done")], (1, 1), "nor is an infusion that was not done"),
+    Row([CILTA_CEL, given("lenalidomide", after("2026-04-20", 60))], (1, 1), "60 days after the cells: one line"),
+    Row([CILTA_CEL, given("lenalidomide", after("2026-04-20", 61))], (1, 2), "61 days after: maintenance or a line"),
+    Row([infusion("2024-03-01"), progression("2026-10-12")], (1, 1), "relapse alone opens no line"),
+    Row(
+        [infusion("2024-03-01"), progression("2026-10-12"), given("teclistamab", "2026-10-20")],
+        (2, 2), "treatment of a relapse after CAR T cells",
+    ),
+    Row([infusion("2024-03-01"), infusion("2026-03-01", "idecabtagene vicleucel")], (2, 2), "two infusions, two lines"),
+    Row([condition("Z92.850")], (0, 1), "a history code may mean other cells"),
+    Row([*VRD, condition("Z92.850")], (1, 2), "and has no date"),
+    # Weak evidence
+    Row([ordered("lenalidomide", "2026-01-05")], (0, 1), "an order alone proves no dose"),
+    Row([*VRD, ordered("daratumumab", "2022-01-05")], (1, 2), "nor does it prove a second line"),
+    Row([*CASE_2, ordered("daratumumab", "2024-09-28")], (2, 2), "the order of a drug given then adds nothing"),
+    Row([*CASE_2, ordered("carfilzomib", "2025-03-01")], (2, 2), "nor does one in the middle of its course"),
+    Row([*VRD, given("daratumumab", "2022-01-05", "unknown")], (1, 2), "a dose that may not have been given"),
+    Row([given("lenalidomide", None)], (1, 1), "given on a day that is not known: one line"),
+    Row([reported("lenalidomide", None)], (0, 1), "reported without any date: perhaps"),
+    Row([*VRD, given("daratumumab", None)], (1, 2), "without a date it may be part of VRd or a line"),
+    Row([*VRD, progression("2022-01-05"), given("daratumumab", "2022")], (1, 2), "begun in 2022, perhaps before"),
+    Row([*VRD, progression("2021-12-05"), given("daratumumab", "2022")], (2, 2), "begun in 2022, surely after"),
+    Row([*VRD, given("novelmab", "2022-01-05")], (1, None), "a drug that we do not know may be treatment"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.why)
+def test_the_count_lies_between(row: Row) -> None:
+    found = count(*row.records)
+    assert (found.minimum, found.maximum) == row.lines
+
+
+@pytest.mark.parametrize(
+    ("unread", "lines", "said"),
+    [
+        (Topic.TREATMENT, (2, None), "Not all records of treatment were read and recognised."),
+        (Topic.CELL_THERAPY, (2, None), "Not all records of treatment were read and recognised."),
+        (Topic.PROGRESSION, (2, 3), "The myeloma may have progressed on a day that is not known."),
+        (Topic.LABS, (2, 2), None),
+    ],
+)
+def test_what_was_not_read_leaves_the_count_open(
+    unread: Topic, lines: tuple[int, int | None], said: str | None
+) -> None:
+    late = reported("lenalidomide", "2021-08-01", "2024-09-10")
+    found = count(*VRD, late, progression("2024-09-10"), *DKD, unread=unread)
+    assert (found.minimum, found.maximum) == lines
+    assert found.reasons == ((said,) if said else ())
+
+
+@pytest.mark.parametrize(
+    ("gap", "maximum"),
+    [
+        (DataGap(GapCode.UNREADABLE, "MedicationStatement"), None),
+        (DataGap(GapCode.VERSION_CONFLICT, "Procedure"), None),
+        (DataGap(GapCode.UNREADABLE, "Observation"), 2),
+        (DataGap(GapCode.DATE, "MedicationStatement"), 2),
+    ],
+)
+def test_a_lost_record_of_treatment_may_have_been_a_line(gap: DataGap, maximum: int | None) -> None:
+    history = replace(chart(*CASE_2), gaps=(gap,))
+    assert lines_of_therapy(history, load()).maximum == maximum
+
+
+def test_case_2_reads_as_two_certain_lines() -> None:
+    first, second = count(*CASE_2).lines
+    assert [drug.name for drug in first.drugs] == ["bortezomib", "lenalidomide"]
+    assert [drug.name for drug in second.drugs] == ["carfilzomib", "daratumumab"]
+    assert (first.first_day, first.last_day) == (span("2020-11-10"), span("2024-09-10"))
+    assert (second.first_day, second.last_day) == (span("2024-10-01"), span("2026-10-30"))
+    assert (first.certain, second.certain) == (True, True)
+    assert first.inferred
+    assert first.reasons == (
+        "The first treatment of myeloma on record.",
+        "lenalidomide was started within 60 days.",
+    )
+    assert second.reasons[0] in {
+        "The myeloma progressed (2024-09-10) before carfilzomib was started.",
+        "The myeloma progressed (2024-09-10) before daratumumab was started.",
+    }
+    assert len(first.sources) == 3
+
+
+def test_the_line_of_car_t_cells_names_its_bridging_and_lymphodepletion() -> None:
+    bridging = reported("talquetamab", "2026-03-05", "2026-04-10")
+    cells = count(*VRD, COLLECTED, bridging, given("cyclophosphamide", "2026-04-15"), CILTA_CEL).lines[1]
+    assert [drug.name for drug in cells.drugs] == ["ciltacabtagene autoleucel", "cyclophosphamide", "talquetamab"]
+    assert cells.first_day == span("2026-03-05")
+    assert cells.reasons == (
+        "CAR T cells are a line of their own, with their bridging and lymphodepletion.",
+        "cyclophosphamide was lymphodepletion.",
+        "talquetamab was bridging between T-cell collection and infusion.",
+    )
+
+
+WHY = [
+    (
+        [*VRD, MAINTENANCE, *DKD],
+        "carfilzomib was started within 183 days of other treatment: it may be its maintenance",
+    ),
+    ([*VRD, given("daratumumab", "2022-05-01")], "daratumumab was started after more than 60 days; why is not"),
+    ([*VRD, reported("lenalidomide", "2022-05-01", "2023-01-01")], "lenalidomide had been given before: a new line"),
+    ([*VRD, ordered("daratumumab", "2022-05-01")], "daratumumab was only ordered: nothing says that it was given."),
+    ([*VRD, given("daratumumab", "2022")], "The first dose of daratumumab is dated no better than 2022-01-01 to"),
+    ([*VRD, given("daratumumab", "2022-05-01", "unknown")], "The record leaves open whether daratumumab was given"),
+    ([*VRD, given("daratumumab", None)], "Without a date it is a line of its own or part of any other."),
+    ([*VRD, infusion("2026-04-20", None)], "CAR T cells are a line of their own"),
+    (
+        [
+            reported("bortezomib", "2024-01-01", "2025-01-01", "stopped", statusReason=[{"text": "toxicity"}]),
+            reported("daratumumab", "2025-02-01", "2025-08-01"),
+        ],
+        "Treatment before daratumumab was ended for toxicity",
+    ),
+]
+
+
+@pytest.mark.parametrize(("records", "said"), WHY, ids=[said for _, said in WHY])
+def test_a_line_says_why_it_is_one(records: list[Resource], said: str) -> None:
+    assert any(reason.startswith(said) for reason in count(*records).lines[-1].reasons)
+
+
+def test_early_progression_is_named_as_a_reason_for_the_range() -> None:
+    found = count(*VRD, progression("2020-12-20"), given("daratumumab", "2020-12-28"))
+    assert found.reasons == ("Progression soon after the start of treatment may have begun another line.",)
+
+
+def test_a_line_names_its_progression_also_where_an_order_came_first() -> None:
+    order = ordered("carfilzomib", "2024-09-20")
+    second = count(*VRD, MAINTENANCE, progression("2024-09-10"), order, given("daratumumab", "2024-10-01")).lines[1]
+    assert second.certain
+    assert "The myeloma progressed (2024-09-10) before daratumumab was started." in second.reasons
+
+
+VIGNETTES = [
+    ("V01", CASE_2, 2, 2, "lines=2"),
+    ("V04", CASE_2, 2, 2, "fewer than the 4 of the teclistamab label"),
+    ("V14", [given("teclistamab", "2026-09-01", "entered-in-error")], 0, 0, "in error"),
+    ("V15", [reported("teclistamab", "2026-12-01", status="intended")], 0, 0, "planned is not given"),
+    ("V16", [reported("teclistamab", "2026-06-01", status="not-taken")], 0, 0, "not taken"),
+    (
+        "V19",
+        [
+            *CASE_2[:-1],
+            procedure("38225", "2026-09-28"),
+            reported("talquetamab", "2026-10-05", "2026-11-10"),
+            infusion("2026-11-20"),
+        ],
+        3,
+        3,
+        "talquetamab after the collection is bridging, not a line",
+    ),
+    ("V22", [infusion("2024-03-01"), progression("2026-10-12")], 1, 1, "relapse itself is no line"),
+    ("V70", [*CASE_2, infusion("2026-11-02", "idecabtagene vicleucel", status="not-done")], 2, 2, "cells not given"),
+]
+
+
+@pytest.mark.parametrize(("name", "records", "fewest", "most", "why"), VIGNETTES)
+def test_vignettes(name: str, records: list[Resource], fewest: int, most: int, why: str) -> None:
+    found = count(*records)
+    assert (found.minimum, found.maximum) == (fewest, most), f"{name}: {why}"

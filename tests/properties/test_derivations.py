@@ -1,0 +1,250 @@
+"""What must hold for lines of therapy and refractoriness, whatever the chart says."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fhir_mapping.catalog.loader import load
+from fhir_mapping.lines import LineCount, lines_of_therapy
+from fhir_mapping.model.coverage import Coverage, Level, TopicCoverage
+from fhir_mapping.model.dates import Answer, ClinicalDate
+from fhir_mapping.model.history import CarTInfusion, Course, Progression, SourceRef, TCellCollection, TreatmentHistory
+from fhir_mapping.model.vocabulary import Certainty, ChartText, Drug, Tier, Topic
+from fhir_mapping.refractory import Which, penta_drug, refractory_to, triple_class
+from tests.build import AS_OF, Resource
+from tests.mapping.reading import read
+from tests.properties.charts import resources
+
+DRUGS = [load().drugs[name] for name in ("bortezomib", "lenalidomide", "cyclophosphamide", "daratumumab", "iberdomide")]
+CELLS = [load().drugs[name] for name in ("ciltacabtagene-autoleucel", "idecabtagene-vicleucel")]
+NEXT = [load().drugs[name] for name in ("carfilzomib", "pomalidomide", "isatuximab", "selinexor", "teclistamab")]
+READ = Coverage({topic: TopicCoverage(Level.COMPLETE) for topic in Topic})
+LONG_AGO = AS_OF - timedelta(900)
+EMPTY = replace(read(), coverage=READ)
+
+
+def events() -> st.SearchStrategy[ClinicalDate]:
+    """Draw a day, or an interval around it, never after today."""
+    days = st.integers(0, 900).map(lambda days: LONG_AGO + timedelta(days))
+    widths = st.sampled_from([0, 0, 0, 10, 70, 400])
+    return st.builds(lambda day, width: ClinicalDate(day, min(day + timedelta(width), AS_OF)), days, widths)
+
+
+@st.composite
+def courses(draw: st.DrawFn) -> Course:
+    """Draw a course, or an order, of a few drugs."""
+    first = draw(events())
+    length = timedelta(draw(st.sampled_from([0, 0, 30, 100, 300])))
+    last = ClinicalDate(min(first.earliest + length, AS_OF), min(first.latest + length, AS_OF))
+    tier = draw(st.sampled_from([Tier.PROVEN, Tier.REPORTED, Tier.REPORTED, Tier.PRESUMPTIVE]))
+    certainty = draw(st.sampled_from([Certainty.STATED, Certainty.STATED, Certainty.POSSIBLE]))
+    number = draw(st.integers(0, 10**6))
+    source = SourceRef(ChartText(f"MedicationStatement/{number}"), first)
+    return Course(draw(st.sampled_from(DRUGS)), first, last, False, tier, certainty, None, (source,))
+
+
+def infusions() -> st.SearchStrategy[CarTInfusion]:
+    """Draw an infusion of CAR T cells."""
+    certainty = st.sampled_from([Certainty.STATED, Certainty.STATED, Certainty.POSSIBLE])
+    source = st.integers(0, 10**6).map(lambda number: (SourceRef(ChartText(f"Procedure/{number}")),))
+    return st.builds(
+        CarTInfusion, st.none() | st.sampled_from(CELLS), st.none() | events(), st.just(Tier.PROVEN), certainty, source
+    )
+
+
+def progressions() -> st.SearchStrategy[Progression]:
+    """Draw a progression."""
+    certainty = st.sampled_from([Certainty.STATED, Certainty.STATED, Certainty.POSSIBLE])
+    return st.builds(
+        Progression, st.none() | events() | events(), certainty, st.just(SourceRef(ChartText("Condition/1")))
+    )
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> TreatmentHistory:
+    """Draw a history that was read completely."""
+    collected = st.builds(TCellCollection, st.none() | events(), st.just(SourceRef(ChartText("Procedure/c"))))
+    return replace(
+        EMPTY,
+        courses=tuple(draw(st.lists(courses(), max_size=6))),
+        infusions=tuple(draw(st.lists(infusions(), max_size=2))),
+        collections=tuple(draw(st.lists(collected, max_size=2))),
+        progressions=tuple(draw(st.lists(progressions(), max_size=3))),
+    )
+
+
+def count(history: TreatmentHistory) -> LineCount:
+    """Count the lines of a history."""
+    return lines_of_therapy(history, load())
+
+
+def holds(wide: LineCount, narrow: LineCount) -> bool:
+    """Whether one range holds the other."""
+    within = wide.maximum is None or (narrow.maximum is not None and narrow.maximum <= wide.maximum)
+    return wide.minimum <= narrow.minimum and within
+
+
+def is_sound(found: LineCount) -> bool:
+    """Whether the range and the lines fit together."""
+    certain = sum(line.certain for line in found.lines)
+    fits = found.maximum is None or max(found.minimum, len(found.lines)) <= found.maximum
+    return 0 <= certain <= found.minimum and fits
+
+
+def vaguer(on: ClinicalDate, before: int, after: int) -> ClinicalDate:
+    """Make a date vaguer, but never later than today."""
+    return ClinicalDate(on.earliest - timedelta(before), min(on.latest + timedelta(after), max(AS_OF, on.latest)))
+
+
+def is_imid(drug: Drug) -> bool:
+    """Ask about lenalidomide."""
+    return drug.id == "lenalidomide"
+
+
+WHICH: list[Which] = [is_imid, lambda drug: bool(drug.antigens), lambda drug: drug.antimyeloma]
+
+
+@given(st.lists(resources(), max_size=12))
+def test_every_chart_has_a_count_and_classes(chart: list[Resource]) -> None:
+    history = read(*chart)
+    for known in (history, replace(history, coverage=READ)):
+        assert is_sound(count(known))
+        assert {triple_class(known, load()).exposed, penta_drug(known, load()).refractory} <= set(Answer)
+
+
+@given(histories())
+def test_the_lines_fit_the_range(history: TreatmentHistory) -> None:
+    assert is_sound(count(history))
+
+
+@given(histories(), st.data())
+def test_the_order_of_the_facts_never_matters(history: TreatmentHistory, data: st.DataObject) -> None:
+    shuffled = replace(
+        history,
+        courses=tuple(data.draw(st.permutations(history.courses))),
+        infusions=tuple(data.draw(st.permutations(history.infusions))),
+        collections=tuple(data.draw(st.permutations(history.collections))),
+        progressions=tuple(data.draw(st.permutations(history.progressions))),
+    )
+    before, after = count(history), count(shuffled)
+    assert (before.minimum, before.maximum, before.reasons) == (after.minimum, after.maximum, after.reasons)
+    assert triple_class(history, load()) == triple_class(shuffled, load())
+
+
+@given(histories(), courses())
+def test_a_course_without_dates_never_narrows_the_range(history: TreatmentHistory, course: Course) -> None:
+    undated = replace(course, first_dose=None, last_dose=None, tier=max(course.tier, Tier.REPORTED))
+    before, after = count(history), count(replace(history, courses=(*history.courses, undated)))
+    assert before.maximum is not None
+    assert after.maximum is not None
+    assert after.maximum >= before.maximum + 1
+    # Dates or not, a drug that was given makes one line
+    assert after.minimum <= max(before.minimum, 1)
+
+
+@given(histories().filter(lambda history: bool(history.courses)), st.data(), st.integers(0, 400), st.integers(0, 400))
+def test_a_vaguer_course_never_narrows_the_range(
+    history: TreatmentHistory, data: st.DataObject, before: int, after: int
+) -> None:
+    position = data.draw(st.integers(0, len(history.courses) - 1))
+    course = history.courses[position]
+    assert course.first_dose is not None
+    assert course.last_dose is not None
+    (source,) = course.sources
+    vague = replace(
+        course,
+        first_dose=vaguer(course.first_dose, before, after),
+        last_dose=vaguer(course.last_dose, before, after),
+        sources=(SourceRef(source.reference, vaguer(course.first_dose, before, after)),),
+    )
+    changed = replace(history, courses=(*history.courses[:position], vague, *history.courses[position + 1 :]))
+    assert holds(count(changed), count(history))
+    for which in WHICH:
+        exact = refractory_to(history, which, load())
+        assert refractory_to(changed, which, load()) in {exact, Answer.UNKNOWN}
+
+
+@given(histories().filter(lambda h: bool(h.progressions)), st.data(), st.none() | st.integers(0, 400))
+def test_a_vaguer_progression_never_narrows_the_range(
+    history: TreatmentHistory, data: st.DataObject, days: int | None
+) -> None:
+    position = data.draw(st.integers(0, len(history.progressions) - 1))
+    event = history.progressions[position]
+    vague = replace(event, on=vaguer(event.on, days, days) if event.on and days is not None else None)
+    changed = replace(
+        history, progressions=(*history.progressions[:position], vague, *history.progressions[position + 1 :])
+    )
+    assert holds(count(changed), count(history))
+    for which in WHICH:
+        exact = refractory_to(history, which, load())
+        assert refractory_to(changed, which, load()) in {exact, Answer.UNKNOWN}
+
+
+@given(histories().filter(lambda h: any(i.infused for i in h.infusions)), st.data(), st.integers(0, 400))
+def test_a_vaguer_infusion_never_narrows_the_range(history: TreatmentHistory, data: st.DataObject, days: int) -> None:
+    dated = [position for position, infusion in enumerate(history.infusions) if infusion.infused]
+    position = data.draw(st.sampled_from(dated))
+    infusion = history.infusions[position]
+    assert infusion.infused is not None
+    vague = replace(infusion, infused=vaguer(infusion.infused, days, days))
+    changed = replace(history, infusions=(*history.infusions[:position], vague, *history.infusions[position + 1 :]))
+    assert holds(count(changed), count(history))
+
+
+@given(histories(), st.sampled_from(list(Topic)))
+def test_a_part_that_was_not_read_never_narrows_the_range(history: TreatmentHistory, topic: Topic) -> None:
+    partial = replace(history, coverage=Coverage({**READ.topics, topic: TopicCoverage(Level.PARTIAL)}))
+    assert holds(count(partial), count(history))
+    for which in WHICH:
+        exact = refractory_to(history, which, load())
+        assert refractory_to(partial, which, load()) in {exact, Answer.UNKNOWN}
+
+
+@st.composite
+def told(draw: st.DrawFn) -> tuple[int, TreatmentHistory]:
+    """Draw lines of therapy as they were, and what a careless chart tells of them.
+
+    Each line has drugs of its own, starts after progression, and may pause a drug for six months at most. Any
+    progression may be missing or vague, any dose may be vague.
+    """
+    names = draw(st.permutations([*DRUGS[:2], *NEXT]))
+    day = LONG_AGO - timedelta(1_500)
+    facts: list[Course] = []
+    progressed: list[Progression] = []
+    number = draw(st.integers(1, 4))
+    for line in range(number):
+        regimen = names[2 * line : 2 * line + 2] if 2 * line + 2 <= len(names) else names[-1:]
+        for drug in regimen:
+            first = day + timedelta(draw(st.integers(0, 60)) if drug is not regimen[0] else 0)
+            facts.append(_given(drug, first, draw(st.integers(1, 300)), draw, len(facts)))
+            paused = facts[-1].last_dose
+            assert paused is not None
+            day_again = paused.latest + timedelta(draw(st.integers(1, 183)))
+            if draw(st.booleans()):
+                facts.append(_given(drug, day_again, draw(st.integers(1, 200)), draw, len(facts)))
+        ended = max(fact.last_dose.latest for fact in facts if fact.last_dose)
+        worse = max(ended, day + timedelta(60)) + timedelta(draw(st.integers(1, 90)))
+        if draw(st.booleans()):
+            width = draw(st.sampled_from([0, 0, 30, 365]))
+            on = ClinicalDate(worse - timedelta(width), worse + timedelta(width))
+            progressed.append(Progression(on, Certainty.STATED, SourceRef(ChartText(f"Observation/{line}"))))
+        day = worse + timedelta(draw(st.integers(0, 60)))
+    return number, replace(EMPTY, courses=tuple(facts), progressions=tuple(progressed))
+
+
+def _given(drug: Drug, first: date, days: int, draw: st.DrawFn, number: int) -> Course:
+    width = timedelta(draw(st.sampled_from([0, 0, 0, 15, 100])))
+    last = first + timedelta(days)
+    source = SourceRef(ChartText(f"MedicationStatement/{number}"))
+    begun, ended = ClinicalDate(first - width, first + width), ClinicalDate(last, last + width)
+    return Course(drug, begun, ended, False, Tier.REPORTED, Certainty.STATED, None, (source,))
+
+
+@given(told())
+def test_the_range_holds_the_lines_that_were_given(story: tuple[int, TreatmentHistory]) -> None:
+    number, history = story
+    found = count(history)
+    assert found.maximum is not None
+    assert found.minimum <= number <= found.maximum
