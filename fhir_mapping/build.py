@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, tzinfo
 from itertools import chain
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 from fhir_mapping import wire
 from fhir_mapping.catalog.loader import Catalog
@@ -58,9 +58,13 @@ def read_orders(drafts: Drafts, catalog: Catalog, as_of: date, zone: tzinfo) -> 
     return read + (UNREADABLE_ORDER,) * drafts.unreadable
 
 
+_DRUG_RECORDS = frozenset({wire.MedicationStatement, wire.MedicationAdministration, wire.MedicationRequest})
+
+
 def unresolved_medications(records: Iterable[wire.Resource], medications: Iterable[wire.Found]) -> list[str]:
     """Name the Medications that drug records refer to and that are not among those sent, nor within the record."""
-    referring = [r for r in records if isinstance(r, wire.MedicationUse) and r.medication_reference is not None]
+    uses = cast("list[wire.MedicationUse]", [record for record in records if type(record) in _DRUG_RECORDS])
+    referring = [use for use in uses if use.medication_reference is not None]
     if not referring:
         return []
     known = by_address(medications)

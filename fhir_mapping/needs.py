@@ -88,6 +88,7 @@ class Reading:
     entries: int = 0
 
 
+_NOT_ANSWERED = Reading(Level.UNAVAILABLE)
 _SEARCHES_OF_DOSES = frozenset({"medicationStatements", "medicationAdministrations"})
 
 
@@ -102,15 +103,19 @@ def coverage_of(readings: Mapping[str, Reading], unsupported_types: Collection[s
 
 
 def _topic_coverage(need: Need, readings: Mapping[str, Reading], unsupported: frozenset[str]) -> TopicCoverage:
-    missing = Reading(Level.UNAVAILABLE)
-    read = {key: readings.get(key, missing) for key in need.essential}
-    waived = {key for key in unsupported if key in read and read[key].level is Level.UNAVAILABLE}
-    if need.of_medications and waived >= _SEARCHES_OF_DOSES:
-        waived -= _SEARCHES_OF_DOSES
-    essential = {key: reading for key, reading in read.items() if key not in waived} or read
+    read = {key: readings.get(key, _NOT_ANSWERED) for key in need.essential}
+    essential = _without(unsupported, read, need) if unsupported else read
     unread = tuple(key for key, reading in essential.items() if reading.level is not Level.COMPLETE)
     if all(reading.level is Level.UNAVAILABLE for reading in essential.values()):
         return TopicCoverage(Level.UNAVAILABLE, unread)
     is_empty = need.of_medications and not unread and not any(r.entries for r in essential.values())
     level = Level.PARTIAL if unread or is_empty else Level.COMPLETE
     return TopicCoverage(level, unread, is_empty)
+
+
+def _without(unsupported: frozenset[str], read: Mapping[str, Reading], need: Need) -> Mapping[str, Reading]:
+    """Leave out what the EHR does not have, unless nothing would be left to prove the Topic by."""
+    waived = {key for key in unsupported if key in read and read[key].level is Level.UNAVAILABLE}
+    if need.of_medications and waived >= _SEARCHES_OF_DOSES:
+        waived -= _SEARCHES_OF_DOSES
+    return {key: reading for key, reading in read.items() if key not in waived} or read
