@@ -137,7 +137,7 @@ CAUSES = {
     "tls": "the server's certificate is not trusted",
     "too_large": "the answers are too large",
     "broken": "the answer broke off",
-    "breaker_open": "the server did not answer lately and is left alone for some seconds",
+    "breaker_open": "the server did not answer such searches lately and is left alone for some seconds",
 }
 
 
