@@ -1,6 +1,7 @@
 """Addresses of FHIR servers and of ourselves: read once, compared part by part, never as text that looks alike."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
@@ -54,6 +55,11 @@ def base_of(text: str) -> Base | None:
         return None
     base, _ = split
     return Base(base.scheme, base.host, base.port, base.path.rstrip("/"))
+
+
+def bases_of(texts: Iterable[str]) -> frozenset[Base]:
+    """Read base addresses that were checked before."""
+    return frozenset(base for text in texts if (base := base_of(text)) is not None)
 
 
 def same_address(one: str, other: str) -> bool:

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import chain
 from zoneinfo import ZoneInfo
 
 from cards.card import Card
@@ -101,8 +102,8 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, orderi
         _report(gathered)
         return _NOTHING
     gathered.finish(key for key in assessor.searches if key not in _GATE_SEARCHES)
-    records = [item.resource for item in gathered.found]
-    gathered.look_up(unresolved_medications(records, (*gathered.found, *drafts.medications)))
+    records = (item.resource for item in gathered.found)
+    gathered.look_up(unresolved_medications(records, chain(gathered.found, drafts.medications)))
     _report(gathered)
     history = build_history(
         gathered.found,

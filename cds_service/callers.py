@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cards.orders import Ordering, OwnCode
-from cds_service.addresses import Base, base_of
+from cds_service.addresses import Base, bases_of
 from cds_service.site import Dialect, Issuer, OrderCode
 
 # Epic names code systems by their OIDs, and takes an order's details from its own record of the code
@@ -37,12 +37,12 @@ class Caller:
 def caller_of(issuer: Issuer, orders: Sequence[OrderCode]) -> Caller:
     """Make the caller of an issuer that has been authenticated."""
     ordering = ordering_of(issuer.dialect, orders)
-    return Caller(issuer.name, ordering, _bases(issuer.fhir_bases), _bases(issuer.open_fhir_bases))
+    return Caller(issuer.name, ordering, bases_of(issuer.fhir_bases), bases_of(issuer.open_fhir_bases))
 
 
-def anyone(fhir_bases: tuple[Base, ...], orders: Sequence[OrderCode]) -> Caller:
+def anyone(fhir_bases: Sequence[str], orders: Sequence[OrderCode]) -> Caller:
     """Make the caller while authentication is off: it may name the servers of MMCDS_FHIR_BASES and this machine."""
-    return Caller("anyone", ordering_of("standard", orders), open_fhir_bases=frozenset(fhir_bases), loopback=True)
+    return Caller("anyone", ordering_of("standard", orders), open_fhir_bases=bases_of(fhir_bases), loopback=True)
 
 
 def ordering_of(dialect: Dialect, orders: Sequence[OrderCode]) -> Ordering:
@@ -51,7 +51,3 @@ def ordering_of(dialect: Dialect, orders: Sequence[OrderCode]) -> Ordering:
     if dialect == "epic":
         return Ordering(own, rxnorm=_EPIC_RXNORM, needs_code=True)
     return Ordering(own)
-
-
-def _bases(addresses: tuple[str, ...]) -> frozenset[Base]:
-    return frozenset(base for address in addresses if (base := base_of(address)) is not None)

@@ -37,7 +37,7 @@ class Gathered:
     unreadable: list[str] = field(default_factory=list)
     foreign_keys: list[str] = field(default_factory=list)
     origins: dict[str, str] = field(default_factory=dict)
-    _sent: dict[str, wire.Pile | None] = field(default_factory=dict)
+    _sent: dict[str, tuple[wire.Pile | None, Reading]] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
 
     def start(self) -> None:
@@ -49,8 +49,9 @@ class Gathered:
             if pile is not None and not are_about(pile.found, self.patient_id):
                 self.foreign_keys.append(key)
                 pile = None
-            self._sent[key] = pile
-            if self.reader is None or _answers(pile, search):
+            reading = _reading_of(pile, search)
+            self._sent[key] = pile, reading
+            if self.reader is None or (pile is not None and _answers(pile, reading)):
                 continue
             if pile is not None and pile.next_link is not None:
                 self._asked.add(key)
@@ -62,14 +63,13 @@ class Gathered:
     def finish(self, keys: Iterable[str]) -> None:
         """Take some of the searches in, waiting for those that are under way."""
         for key in keys:
-            search, sent = self.searches[key], self._sent[key]
+            sent, reading = self._sent[key]
             if key in self._asked and self.reader is not None:
-                answer = self.reader.answer(key)
-                self._take_answer(key, search, sent, answer)
+                self._take_answer(key, self.searches[key], sent, self.reader.answer(key))
             else:
                 why = "foreign" if key in self.foreign_keys else self.no_access or "not_sent"
                 self.origins[key] = FROM_PREFETCH if sent is not None else why
-                self.readings[key] = self._take(search, sent)
+                self._take(key, sent, reading)
 
     def look_up(self, references: Iterable[str]) -> Sequence[wire.Found]:
         """Read the Medications that records refer to and nobody sent."""
@@ -85,21 +85,18 @@ class Gathered:
             pile = sent  # a part that was sent is better than nothing
         elif sent is not None:
             pile, answer = _both(sent, pile, answer, search)
-        reading = self._take(search, pile)
+        reading = _reading_of(pile, search)
         if answer.fault and reading.level is Level.COMPLETE:
             reading = Reading(Level.PARTIAL, reading.entries)
-        self.readings[key] = reading
+        self._take(key, pile, reading)
         is_usable = reading.level is not Level.UNAVAILABLE
         self.origins[key] = answer.fault or (FROM_FHIR if is_usable else _NOT_USABLE)
 
-    def _take(self, search: Search, pile: wire.Pile | None) -> Reading:
-        if pile is None:
-            return _UNAVAILABLE
-        reading = _reading_of(pile, search)
-        if reading.level is not Level.UNAVAILABLE:
+    def _take(self, key: str, pile: wire.Pile | None, reading: Reading) -> None:
+        self.readings[key] = reading
+        if pile is not None and reading.level is not Level.UNAVAILABLE:
             self.found += pile.found
-            self.unreadable += (kind or search.resource_type for kind in pile.unreadable)
-        return reading
+            self.unreadable += (kind or self.searches[key].resource_type for kind in pile.unreadable)
 
 
 def _both(sent: wire.Pile, searched: wire.Pile, answer: Answer, search: Search) -> tuple[wire.Pile, Answer]:
@@ -115,18 +112,19 @@ def _both(sent: wire.Pile, searched: wire.Pile, answer: Answer, search: Search) 
     return replace(searched, found=(*searched.found, *missing)), answer
 
 
-def _answers(pile: wire.Pile | None, search: Search) -> bool:
+def _answers(pile: wire.Pile, reading: Reading) -> bool:
     """Whether what was sent answers a search, be it by an error: then the server is not asked again."""
-    if pile is None or pile.next_link is not None:
+    if pile.next_link is not None:
         return False
-    reading = _reading_of(pile, search)
     if reading.level is Level.COMPLETE or any(outcome.says_failed for outcome in _outcomes(pile)):
         return True
     # Parts that the client could not give us, the server will not give either; but it has the rest of a longer list
     return reading.level is Level.PARTIAL and pile.is_whole and _has_its_total(pile, reading.entries)
 
 
-def _reading_of(pile: wire.Pile, search: Search) -> Reading:
+def _reading_of(pile: wire.Pile | None, search: Search) -> Reading:
+    if pile is None:
+        return _UNAVAILABLE
     kinds = [type(item.resource).__name__ for item in pile.found]
     wanted = kinds.count(search.resource_type)
     outcomes = _outcomes(pile) if wanted < len(kinds) else []

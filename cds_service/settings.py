@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from cds_service.addresses import Base, base_of
 from cds_service.errors import SettingsError
 from cds_service.site import Address
 
@@ -96,11 +95,6 @@ class Settings(BaseSettings):
     def today(self) -> date:
         """Give the clinical date: the fixed one, else the calendar day in the hospital's time zone."""
         return date.fromisoformat(self.as_of) if self.as_of else datetime.now(self.zone).date()
-
-    @property
-    def callable_bases(self) -> tuple[Base, ...]:
-        """The FHIR servers that may be read without client authentication, beside those on this machine."""
-        return tuple(base for text in self.fhir_bases if (base := base_of(text)) is not None)
 
     @property
     def development_switches(self) -> tuple[str, ...]:

@@ -67,9 +67,7 @@ class Line:
         """Shut the connection down: a read under way ends, and none begins."""
         with self._lock:
             self._is_cut = True
-            if self._socket is not None:
-                with contextlib.suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
+            self._shut()
 
     def _hold(self, connection: socket.socket | None) -> None:
         """Take hold of a connection by a handle of our own: the other one may be closed while the body still comes."""
@@ -77,9 +75,13 @@ class Line:
             if self._socket is not None:
                 self._socket.close()
             self._socket = None if connection is None else socket.socket(fileno=os.dup(connection.fileno()))
-            if self._is_cut and self._socket is not None:
-                with contextlib.suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
+            if self._is_cut:
+                self._shut()
+
+    def _shut(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
 
 class Allowance:
@@ -185,15 +187,13 @@ class Transport:
         self._trust = _trust(route.ca_file)
         self._sessions = threading.local()
 
-    def get(
-        self, url: str, headers: Mapping[str, str], *, deadline: float, allowance: Allowance, line: Line | None = None
-    ) -> Page:
+    def get(self, url: str, headers: Mapping[str, str], *, deadline: float, allowance: Allowance, line: Line) -> Page:
         """GET one address, without redirects; `deadline` is a reading of time.monotonic().
 
-        A line that nobody cuts leaves a server that drips its headers to the caller. Raises FetchFault.
+        Somebody has to cut the line then: a server that drips its headers outlives every timeout. Raises FetchFault.
         """
         left = deadline - time.monotonic()
-        if left < _SHORTEST_WAIT_SECONDS or (line is not None and line.is_cut):
+        if left < _SHORTEST_WAIT_SECONDS or line.is_cut:
             raise FetchFault("timeout")
         _current.line = line
         try:
@@ -210,9 +210,8 @@ class Transport:
             raise FetchFault(_label(error, deadline)) from None  # the text of the error names the patient's address
         finally:
             _current.line = None
-            if line is not None:
-                line._hold(None)
-        if line is not None and line.is_cut:
+            line._hold(None)
+        if line.is_cut:
             raise FetchFault("timeout")  # a line that was cut may look like the end of an empty answer
         return Page(response.status_code, headers, body)
 

@@ -21,7 +21,7 @@ from cds_service.addresses import Base, base_of
 from cds_service.cli.capability import Capability, capability_of
 from cds_service.cli.keys import read_token
 from cds_service.errors import CAUSES
-from cds_service.fhir.reader import ACCEPT, Reader, address_of
+from cds_service.fhir.reader import Reader, address_of, headers_of
 from cds_service.fhir.server import Servers
 from cds_service.gather import FROM_FHIR, Gathered
 from cds_service.settings import Settings, unix_time
@@ -102,8 +102,8 @@ class Server:
 
     def get(self, url: str) -> Page:
         """Read one address; raises FetchFault."""
-        headers = {"Accept": ACCEPT} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
-        return get_within(self.transport, url, headers, seconds=self.timeout, limit_bytes=_LIMITS.read_bytes)
+        limit_bytes = _LIMITS.read_bytes
+        return get_within(self.transport, url, headers_of(self.token), seconds=self.timeout, limit_bytes=limit_bytes)
 
 
 def examine(server: Server, patients: Iterable[str], as_of: date) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from cds_service.addresses import Base, under
-from cds_service.fhir.server import Breaker, Server
+from cds_service.fhir.server import Breaker, Server, is_readable_version
 from cds_service.hook_models import are_about
 from cds_service.site import Limits
 from cds_service.transport import Allowance, FetchFault, Line, Page, Transport
 from fhir_mapping import wire
 from fhir_mapping.needs import PATIENT_ID_HERE
 
-ACCEPT = "application/fhir+json, application/json;q=0.9"
+_ACCEPT = "application/fhir+json, application/json;q=0.9"
 _PER_PAGE = 200
 _IDS_PER_SEARCH = 50
 _AGAIN_SECONDS = (0.02, 0.06)  # before the one retry, drawn at random so that parallel searches spread
@@ -37,6 +37,11 @@ def address_of(base: Base, query: str, patient_id: str) -> str:
     """Give the address that answers a prefetch template."""
     path = query.replace(PATIENT_ID_HERE, quote(patient_id, safe=""))
     return f"{base}/{path}" + (f"&_count={_PER_PAGE}" if "?" in path else "")
+
+
+def headers_of(token: str | None) -> dict[str, str]:
+    """Give the headers of a FHIR request."""
+    return {"Accept": _ACCEPT} | ({"Authorization": f"Bearer {token}"} if token else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ class Reader:
         self._server = server
         self._transport = transport
         self._patient_id = patient_id
-        self._headers = {"Accept": ACCEPT} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._headers = headers_of(token)
         self._deadline = deadline
         self._limits = limits
         self._allowance = Allowance(limits.read_bytes)
@@ -257,4 +262,4 @@ def _seconds_before_retry(page: Page, soon: float) -> float | None:
 
 def _names_other_version(content_type: str) -> bool:
     _, found, version = content_type.lower().replace(" ", "").partition("fhirversion=")
-    return bool(found) and not version.strip('"').startswith("4.")
+    return bool(found) and not is_readable_version(version.strip('"'))

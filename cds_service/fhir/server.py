@@ -65,6 +65,11 @@ class Breaker:
                 self._opened = self._now() - _OPEN_SECONDS
 
 
+def is_readable_version(version: str) -> bool:
+    """Whether a FHIR version is R4, or R4B, which differs in nothing that is read."""
+    return version.startswith("4.")
+
+
 class _Capability(msgspec.Struct, rename="camel"):
     fhir_version: str | None = None
 
@@ -84,7 +89,7 @@ class Server:
     @property
     def speaks_other_version(self) -> bool:
         """Whether the server is known to speak another version than FHIR R4."""
-        return self._version is not None and not self._version.startswith("4.")
+        return self._version is not None and not is_readable_version(self._version)
 
     def breaker(self, search: str) -> Breaker:
         """Give the breaker of one kind of search."""
