@@ -106,7 +106,7 @@ class PatientDataError(HttpError):
 
 
 # Why something was not read, in words for an integrator; records and metrics name each by its one word
-CAUSES = {
+_CAUSES = {
     "prefetch": "the prefetch value is an error, or no FHIR",
     "no_server": "the request names no fhirServer",
     "not_allowed": "the fhirServer is not on the list of this service",
@@ -141,6 +141,11 @@ CAUSES = {
 }
 
 
+def in_words(cause: str) -> str:
+    """Say for an integrator why something was not read."""
+    return _CAUSES.get(cause, cause.replace("_", " "))
+
+
 class DataUnavailable(PatientDataError):
     """Nothing that the rules of this hook need could be read."""
 
@@ -153,7 +158,7 @@ class DataUnavailable(PatientDataError):
         self.unread = dict(unread)
         causes: dict[str, list[str]] = {}
         for key, cause in unread.items():
-            causes.setdefault(CAUSES.get(cause, cause.replace("_", " ")), []).append(key)
+            causes.setdefault(in_words(cause), []).append(key)
         why = "; ".join(f"{cause} ({', '.join(keys)})" for cause, keys in causes.items())
         super().__init__(
             "None of the patient's data that this service needs could be read, so nothing was checked. "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, tzinfo
 from itertools import chain
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from fhir_mapping import wire
 from fhir_mapping.catalog.loader import Catalog
@@ -58,26 +58,22 @@ def read_orders(drafts: Drafts, catalog: Catalog, as_of: date, zone: tzinfo) -> 
     return read + (UNREADABLE_ORDER,) * drafts.unreadable
 
 
-_DRUG_RECORDS = frozenset({wire.MedicationStatement, wire.MedicationAdministration, wire.MedicationRequest})
+_DRUG_RECORDS = frozenset(get_args(wire.MedicationUse))
 
 
 def unresolved_medications(records: Iterable[wire.Resource], medications: Iterable[wire.Found]) -> list[str]:
     """Name the Medications that drug records refer to and that are not among those sent, nor within the record."""
     uses = cast("list[wire.MedicationUse]", [record for record in records if type(record) in _DRUG_RECORDS])
-    referring = [use for use in uses if use.medication_reference is not None]
-    if not referring:
-        return []
-    known = by_address(medications)
     references = {
         use.medication_reference.reference
-        for use in referring
-        if use.medication_codeable_concept is None and use.medication_reference and use.medication_reference.reference
+        for use in uses
+        if use.medication_reference is not None and use.medication_codeable_concept is None
     }
-    return sorted(
-        reference
-        for reference in references
-        if not reference.startswith(("#", "urn:")) and known.keys().isdisjoint(names_for(reference))
-    )
+    outside = [reference for reference in references if reference and not reference.startswith(("#", "urn:"))]
+    if not outside:
+        return []
+    known = by_address(medications)
+    return sorted(reference for reference in outside if known.keys().isdisjoint(names_for(reference)))
 
 
 def build_history(

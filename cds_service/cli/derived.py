@@ -1,15 +1,13 @@
 """What a history lets one infer: lines of therapy with their reasons, and which classes were given and have failed."""
 
 from collections.abc import Iterator
-from typing import Any
 
+from cds_service.cli.timeline import Facts, span_of
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.lines import Line, lines_of_therapy
-from fhir_mapping.model.dates import Answer, ClinicalDate
+from fhir_mapping.model.dates import Answer
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.refractory import ClassExposure, penta_drug, triple_class
-
-Facts = dict[str, Any]
 
 _ANSWERS = {Answer.YES: "yes", Answer.NO: "no", Answer.UNKNOWN: "cannot tell"}
 _TRIPLE = "proteasome inhibitor, IMiD and anti-CD38 antibody"
@@ -36,8 +34,8 @@ def derived_facts(history: TreatmentHistory, catalog: Catalog) -> Facts:
 def _line(line: Line) -> Facts:
     return {
         "drugs": [drug.name for drug in line.drugs],
-        "first_day": _span(line.first_day),
-        "last_day": _span(line.last_day),
+        "first_day": span_of(line.first_day),
+        "last_day": span_of(line.last_day),
         "certain": line.certain,
         "reasons": list(line.reasons),
     }
@@ -49,10 +47,6 @@ def _exposure(found: ClassExposure) -> Facts:
         "refractory": found.refractory.value,
         "not_shown": [drug_class.value for drug_class in found.not_shown],
     }
-
-
-def _span(day: ClinicalDate | None) -> Facts | None:
-    return {"earliest": day.earliest.isoformat(), "latest": day.latest.isoformat()} if day else None
 
 
 def line_title(facts: Facts) -> str:

@@ -12,7 +12,7 @@ from datetime import date
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import click
@@ -20,7 +20,7 @@ import click
 from cds_service.addresses import Base, base_of
 from cds_service.cli.capability import Capability, capability_of
 from cds_service.cli.keys import read_token
-from cds_service.errors import CAUSES
+from cds_service.errors import in_words
 from cds_service.fhir.reader import Reader, address_of, headers_of
 from cds_service.fhir.server import Servers
 from cds_service.gather import FROM_FHIR, Gathered
@@ -39,7 +39,7 @@ from fhir_mapping.readers.conditions import names_myeloma
 from fhir_mapping.readers.context import Context, medication_of
 
 _ROUNDS = 3
-_DRUG_RECORDS = ("MedicationStatement", "MedicationRequest", "MedicationAdministration")
+_DRUG_RECORDS = tuple(kind.__name__ for kind in get_args(wire.MedicationUse))
 _MOST_SKEW_SECONDS = 60
 _UTC = ZoneInfo("UTC")
 _DAYS = ("effective_date_time", "effective_instant", "performed_date_time", "recorded_date", "authored_on")
@@ -134,7 +134,7 @@ def _introduction(server: Server, wanted: Mapping[str, Search]) -> tuple[float |
         asked = unix_time()
         page = server.get(f"{server.base}/metadata")
     except FetchFault as fault:
-        return None, Capability(missing=(f"CapabilityStatement: {CAUSES.get(fault.label, fault.label)}",))
+        return None, Capability(missing=(f"CapabilityStatement: {in_words(fault.label)}",))
     skew = _skew(page.headers.get("date", ""), (asked + unix_time()) / 2)
     if page.status != HTTPStatus.OK:
         return skew, Capability(missing=(f"CapabilityStatement: HTTP {page.status}",))
@@ -201,15 +201,16 @@ def _row(key: str, charts: Sequence[Chart], catalog: Catalog) -> dict[str, Any]:
     search = charts[0].gathered.searches[key]
     counts = Counter(dict.fromkeys(("readable", "dated", "undated", *_WORTH_COUNTING.get(search.resource_type, ())), 0))
     for chart in charts:
+        context = Context(catalog, date.min, _UTC, medications=by_address(chart.gathered.found))
         for record in chart.records(search):
             counts["readable"] += 1
             counts["dated" if _is_dated(record) else "undated"] += 1
-            counts.update(_recognised(record, chart, catalog))
+            counts.update(_recognised(record, context))
     origins = [chart.gathered.origins[key] for chart in charts]
     readings = [chart.gathered.readings[key] for chart in charts]
     times = [milliseconds for chart in charts for milliseconds in chart.times[key]]
     return {
-        "problems": sorted({CAUSES.get(origin, origin) for origin in origins if origin != FROM_FHIR}),
+        "problems": sorted({in_words(origin) for origin in origins if origin != FROM_FHIR}),
         "answered": origins.count(FROM_FHIR),
         "cutShort": sum(reading.level is Level.PARTIAL for reading in readings),
         "unreadable": sum(chart.gathered.unreadable.count(search.resource_type) for chart in charts),
@@ -226,16 +227,15 @@ def _is_dated(record: wire.Resource) -> bool:
     return any(isinstance(text, str) and parse(text, _UTC) is not None for text in texts)
 
 
-def _recognised(record: wire.Resource, chart: Chart, catalog: Catalog) -> Iterable[str]:
+def _recognised(record: wire.Resource, context: Context) -> Iterable[str]:
     if isinstance(record, wire.Condition):
-        return ["myeloma"] if names_myeloma(record, catalog) else []
+        return ["myeloma"] if names_myeloma(record, context.catalog) else []
     if not isinstance(record, wire.MedicationUse):
         return []
-    stored = by_address(chart.gathered.found)
-    concept = medication_of(record, Context(catalog, date.min, _UTC, medications=stored))
+    concept = medication_of(record, context)
     if concept is None:
         return ["unnamedDrugs"]
-    match = catalog.drug(concept)
+    match = context.catalog.drug(concept)
     if match.drugs:
         return ["knownDrugs"]
     return ["unrecognisedTreatment"] if match.is_unrecognised_treatment else ["otherDrugs"]

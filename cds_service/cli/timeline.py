@@ -147,7 +147,7 @@ class _Writer:
         days = [source.on for source in sources if source.on is not None]
         counted = dict(sorted(Counter(source.resource_type for source in sources).items()))
         references = {"references": sorted(plain(s.reference) for s in sources)} if self.with_records else {}
-        return {"types": counted, "first": _span(earliest_of(days)), "last": _span(latest_of(days))} | references
+        return {"types": counted, "first": span_of(earliest_of(days)), "last": span_of(latest_of(days))} | references
 
     def orders(self) -> Iterator[Facts]:
         """Give the draft orders of the request."""
@@ -157,15 +157,15 @@ class _Writer:
                 "class": class_of(order.drug) if order.drug else None,
                 "text": None if order.drug else plain(order.label),
                 "kind": order.kind.value,
-                "planned": _span(order.planned),
+                "planned": span_of(order.planned),
                 "judged": order.judged,
             } | ({"reference": plain(order.reference)} if self.with_records else {})
 
     def _event(self, kind: str, what: str, start: ClinicalDate | None, sources: Sequence[SourceRef]) -> Facts:
-        return {"kind": kind, "what": what, "start": _span(start), "records": self.records(sources)}
+        return {"kind": kind, "what": what, "start": span_of(start), "records": self.records(sources)}
 
     def _said(self, day: ClinicalDate | None) -> str:
-        return said(_span(day), self.history.as_of.isoformat())
+        return said(span_of(day), self.history.as_of.isoformat())
 
     def _since(self, day: ClinicalDate | None) -> Facts:
         return {"days_since": _range(day.days_until(self.history.today) if day else None)}
@@ -175,7 +175,7 @@ class _Writer:
         return (
             self._event("course", course.drug.name, written or course.first_dose, course.sources)
             | _named(course.drug)
-            | {"first_dose": _span(course.first_dose), "last_dose": _span(course.last_dose)}
+            | {"first_dose": span_of(course.first_dose), "last_dose": span_of(course.last_dose)}
             | self._since(course.last_dose)
             | {
                 "ongoing": course.ongoing,
@@ -214,7 +214,7 @@ class _Writer:
             self._event("prophylaxis", first.drug.name, start, sources)
             | _named(first.drug)
             | {"covers": sorted(cover.value for cover in first.drug.covers), "systemic": first.systemic}
-            | {"in_force": in_force.value, "last_dose": _span(last)}
+            | {"in_force": in_force.value, "last_dose": span_of(last)}
             | self._since(last)
         )
 
@@ -275,7 +275,7 @@ def _named(drug: Drug) -> Facts:
 
 
 def _result(lab: LabResult | None) -> Facts | None:
-    return {"value": str(lab) if lab.is_readable else None, "on": _span(lab.on)} if lab else None
+    return {"value": str(lab) if lab.is_readable else None, "on": span_of(lab.on)} if lab else None
 
 
 def _place(event: Facts) -> tuple[object, ...]:
@@ -284,7 +284,8 @@ def _place(event: Facts) -> tuple[object, ...]:
     return (start["earliest"], start["latest"], event["kind"], event["what"], str(event))
 
 
-def _span(day: ClinicalDate | None) -> Facts | None:
+def span_of(day: ClinicalDate | None) -> Facts | None:
+    """Write the days between which a date lies; None for no date."""
     return {"earliest": day.earliest.isoformat(), "latest": day.latest.isoformat()} if day else None
 
 
