@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fhir_mapping.catalog.phrases import Words
+from fhir_mapping.catalog.phrases import Words, longest_in
 from fhir_mapping.catalog.texts import words
 
 How = Mapping[str, str]  # id of a drug, or a mark of some other drug -> what it was found by
@@ -23,15 +23,7 @@ class DrugNames:
 
     def found_in(self, text: Words) -> How:
         """Find drug names in a text, the longest first, so that no part of a longer name counts on its own."""
-        found: list[tuple[Words, str]] = []
-        position = 0
-        while position < len(text):
-            for name, drug in self.by_first.get(text[position], ()):
-                if text[position : position + len(name)] == name:
-                    found.append((name, drug))
-                    position += len(name) - 1
-                    break
-            position += 1
+        found = [(name, drug) for _, name, drug in longest_in(text, self.by_first)]
         present = frozenset(text)
         sets = [(needed, drug) for needed, drug in self.word_sets if needed <= present]
         parts = frozenset().union(*(needed for needed, _ in sets))

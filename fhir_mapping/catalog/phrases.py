@@ -1,14 +1,15 @@
 """Words by which entries are recognised, and what the words beside them make of it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, TypeVar
 
 from fhir_mapping.catalog.texts import has_phrase, words
 
 Words = tuple[str, ...]
+Meaning = TypeVar("Meaning")
 
 _AS_WRITTEN = re.compile(r"[0-9A-Za-z]+")
 _CLAUSE_END = re.compile(r"[;,\n]|\.(?!\d)|\b(?:but|however)\b", re.IGNORECASE)
@@ -19,6 +20,23 @@ _A_NAME = 4  # letters; shorter words (units, routes) name no drug
 _NEAR = 4  # words before a phrase that can negate it
 _AROUND = 5  # words before a diagnosis that can qualify it
 _REACHING = frozenset({"evidence", "sign", "signs"})  # "no ... evidence of" negates however long the list
+
+
+def longest_in(
+    text: Words, by_first: Mapping[str, Sequence[tuple[Words, Meaning]]]
+) -> Iterator[tuple[int, Words, Meaning]]:
+    """Find phrases in a text, each with the place where it begins.
+
+    `by_first` lists the phrases that begin with a word, the longest first, so that no part of one counts on its own.
+    """
+    position = 0
+    while position < len(text):
+        for phrase, meaning in by_first.get(text[position], ()):
+            if text[position : position + len(phrase)] == phrase:
+                yield position, phrase, meaning
+                position += len(phrase) - 1
+                break
+        position += 1
 
 
 class Said(Enum):

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Written = tuple[str, ...]
+from fhir_mapping.catalog.phrases import Words, longest_in
 
 _WORD = re.compile(r"[0-9A-Za-z]+")
 _CYCLE = re.compile(r"c\d{1,2}(?:d\d{1,2})?")
@@ -18,25 +18,24 @@ _LONG_REGIMEN = 3  # letters in mixed case that nothing else is written like; "K
 class Regimen:
     """One regimen: its words as written, and whether nothing else is written like that."""
 
-    written: Written
-    lower: Written
+    written: Words
     drugs: frozenset[str]
     is_unlike_others: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ShortNames:
-    """The table of short names; `regimens` by their first word in small letters, the longest first."""
+    """The table of short names; `regimens` by their first word, each with its words in small letters."""
 
     names: Mapping[str, str]
-    regimens: Mapping[str, tuple[Regimen, ...]]
+    regimens: Mapping[str, tuple[tuple[Words, Regimen], ...]]
     context: frozenset[str]
     harmless: frozenset[str]
 
     def all_drugs(self) -> Iterator[frozenset[str]]:
         """Give the drugs that each short name may stand for."""
         yield frozenset(self.names.values())
-        yield from (regimen.drugs for found in self.regimens.values() for regimen in found)
+        yield from (regimen.drugs for found in self.regimens.values() for _, regimen in found)
 
     def drugs_in(self, text: str, drug_words: Container[str], *, in_oncology: bool, alone: bool) -> frozenset[str]:
         """Give the drugs that a text may name.
@@ -52,8 +51,8 @@ class ShortNames:
         found: set[str] = set()
         used: set[int] = set()
         is_sure = in_oncology
-        for start, regimen in self._regimens_in(lower):
-            end = start + len(regimen.lower)
+        for start, phrase, regimen in longest_in(lower, self.regimens):
+            end = start + len(phrase)
             used.update(range(start, end))
             found |= regimen.drugs if alone else set()
             is_sure |= regimen.is_unlike_others and written[start:end] == regimen.written
@@ -67,18 +66,6 @@ class ShortNames:
         is_sure |= len(set(short.values())) > 1 or any(word in self.context or _CYCLE.fullmatch(word) for word in rest)
         return frozenset(found) if is_sure else frozenset()
 
-    def _regimens_in(self, lower: Written) -> Iterator[tuple[int, Regimen]]:
-        """Find regimens in any case, the longest first, so that no part of one counts on its own."""
-        position = 0
-        while position < len(lower):
-            for regimen in self.regimens.get(lower[position], ()):
-                length = len(regimen.lower)
-                if lower[position : position + length] == regimen.lower:
-                    yield position, regimen
-                    position += length - 1
-                    break
-            position += 1
-
     def _may_name_a_drug(self, word: str) -> bool:
         return (
             sum(map(str.isalpha, word)) >= _A_NAME
@@ -90,17 +77,15 @@ class ShortNames:
 
 def read_short_names(page: Mapping[str, Any], nameless: list[str]) -> ShortNames:
     """Read the table; `nameless` are more words that name no drug."""
-    regimens: dict[str, list[Regimen]] = defaultdict(list)
+    regimens: dict[str, list[tuple[Words, Regimen]]] = defaultdict(list)
     for name, drugs in page["regimens"].items():
         written = tuple(_WORD.findall(name))
         is_unlike_others = len(written) > 1 or (len(name) >= _LONG_REGIMEN and not name.isupper())
         lower = tuple(word.lower() for word in written)
-        regimens[lower[0]].append(Regimen(written, lower, frozenset(drugs), is_unlike_others))
+        regimens[lower[0]].append((lower, Regimen(written, frozenset(drugs), is_unlike_others)))
     return ShortNames(
         names=page["names"],
-        regimens={
-            first: tuple(sorted(found, key=lambda regimen: -len(regimen.lower))) for first, found in regimens.items()
-        },
+        regimens={first: tuple(sorted(found, key=lambda item: -len(item[0]))) for first, found in regimens.items()},
         context=frozenset(page["context"]),
         harmless=frozenset((*page["harmless"], *nameless)),
     )
