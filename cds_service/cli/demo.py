@@ -11,42 +11,18 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import resources
 from typing import IO, Any
 
 import click
 
 from cds_service.settings import PREFIX
+from cds_service.synthetic import AS_OF, DemoPatient, demo_patients
 
-AS_OF = "2026-11-20"
 _WIDTH = 100
 _START_SECONDS = 20
 _CALL_SECONDS = 10
 _ESCAPED = re.compile(r"\\([^\w\s])")
 _COLOURS = {"critical": "red", "warning": "yellow", "info": "blue"}
-
-
-@dataclass(frozen=True, slots=True)
-class DemoPatient:
-    """One synthetic patient, the hook that is fired, and the outcomes that the rules must give."""
-
-    name: str
-    title: str
-    asked: str
-    because: str
-    expected: dict[str, str]
-    request: dict[str, Any]
-
-
-def demo_patients() -> list[DemoPatient]:
-    """Load the synthetic patients in the order in which they are shown."""
-    folder = resources.files("cds_service.cli") / "patients"
-    return [
-        DemoPatient(name=entry.name.removesuffix(".json"), **json.loads(entry.read_text(encoding="utf-8")))
-        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
-        if entry.name.endswith(".json")
-    ]
 
 
 def run_demo(*, as_json: bool) -> int:

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cds_service.cli import records
-from cds_service.cli.demo import DemoPatient, demo_patients
 from cds_service.cli.history import history
+from cds_service.synthetic import DemoPatient, demo_patients
 from tests import canary
 from tests.build import (
     PATIENT,

@@ -15,10 +15,10 @@ from flask import Flask, Response, redirect
 
 from cards.finding import Hook
 from cds_service.app import create_app
-from cds_service.cli.demo import demo_patients
 from cds_service.cli.hook import hook
 from cds_service.settings import Settings
 from cds_service.site import Site
+from cds_service.synthetic import demo_patients
 from tests.build import (
     AS_OF,
     PATIENT,

@@ -14,9 +14,9 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 from cards.finding import Hook
 from cds_service import __version__
 from cds_service.app import create_app, make_assessor
-from cds_service.cli.demo import AS_OF, demo_patients
 from cds_service.openapi import openapi_document
 from cds_service.services import SERVICES
+from cds_service.synthetic import AS_OF, demo_patients
 from fhir_mapping.catalog.loader import load as load_catalog
 from fhir_mapping.needs import searches
 from tests.service.calling import SETTINGS, KeepingRecorder, call, client, post, refusal

@@ -8,8 +8,8 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from cds_service.app import create_app
-from cds_service.cli.demo import AS_OF, DemoPatient, demo_patients
 from cds_service.settings import Settings
+from cds_service.synthetic import AS_OF, DemoPatient, demo_patients
 
 HERE = Path(__file__).parent
 FOLDERS = sorted(entry.name for entry in HERE.iterdir() if (entry / "response.json").exists())

@@ -16,8 +16,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from cds_service.app import create_app
-from cds_service.cli.demo import AS_OF
 from cds_service.settings import Settings
+from cds_service.synthetic import AS_OF
 from tests.build import KEYS
 from tests.ehr.server import Ehr
 from tests.stories.telling import FOLDERS, expected, request_of
