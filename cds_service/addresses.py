@@ -62,6 +62,11 @@ def bases_of(texts: Iterable[str]) -> frozenset[Base]:
     return frozenset(base for text in texts if (base := base_of(text)) is not None)
 
 
+def are_encrypted(texts: Iterable[str]) -> bool:
+    """Whether calls to all of these addresses go over TLS."""
+    return all(text.lower().startswith("https://") for text in texts)
+
+
 def same_address(one: str, other: str) -> bool:
     """Whether two addresses of endpoints are the same, whatever the case of the host or a slash at the end."""
     first = base_of(one)

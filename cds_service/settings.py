@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from cds_service.addresses import are_encrypted
 from cds_service.errors import SettingsError
 from cds_service.site import Address
 
@@ -155,6 +156,6 @@ def _production_faults(given: Mapping[str, str]) -> list[str]:
     if "as_of" in given:
         faults.append("MMCDS_AS_OF is refused in production")
     for name in ("public_url", "fhir_bases"):
-        if any(not address.lower().startswith("https://") for address in _split_at_commas(given.get(name, ""))):
+        if not are_encrypted(_split_at_commas(given.get(name, ""))):
             faults.append(f"{PREFIX}{name.upper()}: production takes https addresses only")
     return faults

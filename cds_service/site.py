@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
-from cds_service.addresses import base_of
+from cds_service.addresses import are_encrypted, base_of
 from fhir_mapping.needs import OPTIONAL_TYPES
 
 # The signing key of the public sandbox lies open in its repository: anyone can make its tokens
@@ -185,5 +185,5 @@ def production_faults(site: Site) -> Iterator[str]:
         addresses[f"issuers {issuer.name}: fhir_bases"] = issuer.fhir_bases
         addresses[f"issuers {issuer.name}: open_fhir_bases"] = issuer.open_fhir_bases
     for name, values in addresses.items():
-        if any(not value.lower().startswith("https://") for value in values):
+        if not are_encrypted(values):
             yield f"{name}: production takes https addresses only"
