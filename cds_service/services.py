@@ -8,8 +8,9 @@ from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.needs import searches
 
 _USAGE = (
-    "For clinicians who treat multiple myeloma. Needs FHIR R4. Send every prefetch key: what is not sent is "
-    "reported as not read, never taken as absent. order-sign is the hook that safety depends on."
+    "For clinicians who treat multiple myeloma. Needs FHIR R4. Send every prefetch key; what is not sent is "
+    "read from fhirServer where that is allowed. What cannot be read is reported as not read, never taken as absent. "
+    "order-sign is the hook that safety depends on."
 )
 
 
