@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from enum import Enum
 from functools import lru_cache
-from typing import Self
+from typing import NamedTuple, Self
 
 
 class Answer(Enum):
@@ -32,8 +32,7 @@ _MONTHS = 12
 _CACHED_DATES = 8_192  # a chart repeats few days many times
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Days:
+class Days(NamedTuple):
     """A number of days known to lie between two bounds, both included."""
 
     fewest: int
@@ -97,12 +96,16 @@ class ClinicalDate:
         return self if self.latest <= day else type(self)(self.earliest, day)
 
     def plus(self, days: int) -> Self:
-        """Shift the interval by a number of days."""
-        return type(self)(self.earliest + timedelta(days), self.latest + timedelta(days))
+        """Shift the interval by a number of days, no further than the calendar goes."""
+        return type(self)(_shifted(self.earliest, days), _shifted(self.latest, days))
 
     def __str__(self) -> str:
         """Write "2026-04-17", or "2026-04-01 to 2026-04-30"."""
         return str(self.earliest) if self.is_exact else f"{self.earliest} to {self.latest}"
+
+
+def _shifted(day: date, days: int) -> date:
+    return date.fromordinal(min(max(day.toordinal() + days, date.min.toordinal()), date.max.toordinal()))
 
 
 def latest_of(dates: "list[ClinicalDate]") -> ClinicalDate | None:

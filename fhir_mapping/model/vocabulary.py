@@ -46,6 +46,9 @@ class DrugClass(StrEnum):
     ANTI_CYTOKINE = "anti-cytokine"
     ANTIBACTERIAL = "antibacterial"
     ANTIFUNGAL = "antifungal"
+    NARROW_INDEX_CYP = "narrow-index-cyp"
+    ANTIPARKINSON = "antiparkinson"
+    ANTIDIARRHOEAL = "antidiarrhoeal"
 
 
 class Mechanism(StrEnum):
@@ -92,6 +95,18 @@ class Topic(StrEnum):
     PROPHYLAXIS = "prophylaxis"
     ALLERGIES = "allergies"
     LABS = "laboratory results"
+    SCREENING = "screening for infections"
+    IMMUNITY = "immunoglobulins and myeloma protein"
+    RESPONSE = "response"
+    PERFORMANCE = "performance status"
+    VITAL_SIGNS = "weight and temperature"
+    PLANS = "planned steps and referrals"
+    REFUSALS = "what was declined"
+    TRIALS = "clinical trials"
+    VACCINES = "vaccines"
+    EYE_EXAMINATIONS = "eye examinations"
+    EDUCATION = "patient education"
+    LINE_NUMBER = "documented line of therapy"
 
 
 class Tier(IntEnum):
