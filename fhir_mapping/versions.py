@@ -20,6 +20,8 @@ def current(resources: Iterable[wire.Resource], gaps: list[DataGap]) -> list[wir
     otherwise; either way a gap says so. Resources that share a name, or have none, come in an order of their own.
     """
     resources = list(resources)
+    if len({resource.id for resource in resources} - {None}) == len(resources):
+        return _not_in_error(resources)
     if len({(type(resource), resource.id) for resource in resources if resource.id is not None}) == len(resources):
         return _not_in_error(resources)
     first: dict[tuple[type, str], wire.Resource] = {}
@@ -84,6 +86,8 @@ def _latest_by(rank: Callable[[wire.Resource], float | None], versions: list[wir
 def _version_number(resource: wire.Resource) -> int | None:
     meta = wire.decode(resource.meta, wire.Meta)
     number = meta.version_id if meta else None
+    if isinstance(number, int):
+        return number
     if number is None or len(number) > _LONGEST_ID or not number.isdecimal():
         return None
     return int(number)

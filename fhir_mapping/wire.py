@@ -2,13 +2,11 @@
 
 Only the elements that some reader uses are named here; everything else is skipped unread. Elements that matter
 for few resources (dosage, reasons, values) stay raw until a reader wants them, so that their faults cost nothing
-elsewhere. A whole Bundle is decoded in one pass when it is sound; else entry by entry.
+elsewhere. `piles` decodes whole Bundles, `repair` what is not sound.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -58,7 +56,7 @@ class Quantity(_Slim, frozen=True):
 
 
 class Meta(_Slim, frozen=True):
-    version_id: str | None = None
+    version_id: str | int | None = None  # some senders number their versions
     last_updated: str | None = None
 
 
@@ -87,10 +85,14 @@ class Dosage(_Slim, frozen=True):
     text: str | None = None
     route: Concept | None = None
     timing: Timing | None = None
+    unread: tuple[str, ...] = msgspec.field(default=(), name=" unread")  # ours: the parts that could not be read
 
 
 class DispenseRequest(_Slim, frozen=True):
     validity_period: Period | None = None
+
+
+PRUNED = "urn:mmcds:pruned"  # our own rule, by which nothing of the resource is certain
 
 
 class _Resource(_Slim, frozen=True, tag_field="resourceType", tag=True):
@@ -100,6 +102,11 @@ class _Resource(_Slim, frozen=True, tag_field="resourceType", tag=True):
     modifier_extension: Raw | UnsetType = UNSET
     subject: Reference | None = None
     status: str | None = None
+
+    @property
+    def was_pruned(self) -> bool:
+        """Whether an element was cut out of it: see `repair`, which says so where a reader must look anyway."""
+        return self.implicit_rules == PRUNED
 
 
 class Patient(_Resource, frozen=True):
@@ -114,10 +121,19 @@ class Condition(_Resource, frozen=True):
     clinical_status: Concept | None = None
     verification_status: Concept | None = None
     recorded_date: Day | None = None
+    onset_date_time: Day | None = None
+    onset_period: Period | None = None
+    abatement_date_time: Day | None = None
+    abatement_period: Raw | UnsetType = UNSET
+    abatement_string: Raw | UnsetType = UNSET
+    abatement_age: Raw | UnsetType = UNSET
+    abatement_range: Raw | UnsetType = UNSET
 
 
 class AllergyIntolerance(_Resource, frozen=True):
     code: Concept | None = None
+    substance: Concept | None = None  # DSTU2
+    reaction: Raw | UnsetType = UNSET
     clinical_status: Concept | None = None
     verification_status: Concept | None = None
     subject: Reference | None = msgspec.field(default=None, name="patient")
@@ -127,6 +143,7 @@ class AllergyIntolerance(_Resource, frozen=True):
 class Procedure(_Resource, frozen=True):
     code: Concept | None = None
     not_done: bool = False  # STU3; no R4 resource has it
+    not_performed: bool = False  # DSTU2
     occurrence_date_time: None = None  # R5, as below
     occurrence_period: None = None
     performed_date_time: Day | None = None
@@ -136,6 +153,7 @@ class Procedure(_Resource, frozen=True):
 class Medication(_Resource, frozen=True):
     code: Concept | None = None
     form: Concept | None = None
+    ingredient: Raw | UnsetType = UNSET
 
 
 class _DrugRecord(_Resource, frozen=True):
@@ -185,12 +203,25 @@ class MedicationRequest(_DrugRecord, frozen=True):
     dispense_request: Raw | UnsetType = UNSET
 
 
+class MedicationDispense(_DrugRecord, frozen=True):
+    medication: None = None
+    when_handed_over: Day | None = None
+    when_prepared: Day | None = None
+    days_supply: Raw | UnsetType = UNSET
+    authorizing_prescription: tuple[Reference, ...] = ()
+    not_done: bool = False  # STU3
+    dosage_instruction: Raw | UnsetType = UNSET
+
+
 class ServiceRequest(_Resource, frozen=True):
     intent: str | None = None
     do_not_perform: bool = False
     code: Concept | None = None
     occurrence_date_time: Day | None = None
     occurrence_period: Period | None = None
+    authored_on: Day | None = None
+    reason_code: Raw | UnsetType = UNSET
+    extension: Raw | UnsetType = UNSET  # the reason of a revoked request stands in one
 
 
 class Observation(_Resource, frozen=True):
@@ -198,9 +229,89 @@ class Observation(_Resource, frozen=True):
     effective_date_time: Day | None = None
     effective_period: Period | None = None
     effective_instant: Day | None = None
+    issued: Day | None = None
     value_quantity: Raw | UnsetType = UNSET
     value_codeable_concept: Raw | UnsetType = UNSET
     value_string: Raw | UnsetType = UNSET
+    value_integer: Raw | UnsetType = UNSET
+    value_boolean: Raw | UnsetType = UNSET
+    value_range: Raw | UnsetType = UNSET
+    data_absent_reason: Raw | UnsetType = UNSET
+    interpretation: Raw | UnsetType = UNSET
+    component: Raw | UnsetType = UNSET
+
+
+class DiagnosticReport(_Resource, frozen=True):
+    code: Concept | None = None
+    effective_date_time: Day | None = None
+    effective_period: Period | None = None
+    issued: Day | None = None
+    conclusion_code: Raw | UnsetType = UNSET
+
+
+class Immunization(_Resource, frozen=True):
+    vaccine_code: Concept | None = None
+    subject: Reference | None = msgspec.field(default=None, name="patient")
+    occurrence_date_time: Day | None = None
+    date: Day | None = None  # STU3
+    not_given: bool = False  # STU3
+    was_not_given: bool = False  # DSTU2
+
+
+class Participant(_Slim, frozen=True):
+    actor: Reference | None = None
+
+
+class Appointment(_Resource, frozen=True):
+    subject: Reference | None = msgspec.field(default=None, name="_none")  # its patient is one of those who take part
+    participant: tuple[Participant, ...] = ()
+    service_type: Raw | UnsetType = UNSET
+    appointment_type: Raw | UnsetType = UNSET
+    reason_code: Raw | UnsetType = UNSET
+    description: Name | None = None
+    start: Day | None = None
+    created: Day | None = None
+
+
+class ResearchSubject(_Resource, frozen=True):
+    subject: Reference | None = msgspec.field(default=None, name="individual")
+    study: Reference | None = None
+    period: Period | None = None
+
+
+class Communication(_Resource, frozen=True):
+    category: Raw | UnsetType = UNSET
+    topic: Concept | None = None
+    reason_code: Raw | UnsetType = UNSET
+    sent: Day | None = None
+    not_done: bool = False  # STU3
+
+
+class DocumentReference(_Resource, frozen=True):
+    doc_status: str | None = None
+    type: Concept | None = None
+    category: Raw | UnsetType = UNSET
+    description: Name | None = None
+    date: Day | None = None
+
+
+class Flag(_Resource, frozen=True):
+    code: Concept | None = None
+    period: Period | None = None
+
+
+class CarePlan(_Resource, frozen=True):
+    intent: str | None = None
+    title: Name | None = None
+    category: Raw | UnsetType = UNSET
+    period: Period | None = None
+    created: Day | None = None
+
+
+class EpisodeOfCare(_Resource, frozen=True):
+    subject: Reference | None = msgspec.field(default=None, name="patient")
+    type: Raw | UnsetType = UNSET
+    period: Period | None = None
 
 
 _REMARKS = frozenset({"warning", "information", "success"})
@@ -227,126 +338,35 @@ class OperationOutcome(_Resource, frozen=True):
         )
 
 
-MedicationUse = MedicationStatement | MedicationAdministration | MedicationRequest
+MedicationUse = MedicationStatement | MedicationAdministration | MedicationRequest | MedicationDispense
 Resource = (
-    Patient
+    MedicationUse
+    | Patient
     | Condition
     | AllergyIntolerance
     | Procedure
     | Medication
-    | MedicationStatement
-    | MedicationAdministration
-    | MedicationRequest
     | ServiceRequest
     | Observation
+    | DiagnosticReport
+    | Immunization
+    | Appointment
+    | ResearchSubject
+    | Communication
+    | DocumentReference
+    | Flag
+    | CarePlan
+    | EpisodeOfCare
     | OperationOutcome
 )
-READ_TYPES = frozenset(
-    struct.__struct_config__.tag
-    for struct in (
-        Patient,
-        Condition,
-        AllergyIntolerance,
-        Procedure,
-        Medication,
-        MedicationStatement,
-        MedicationAdministration,
-        MedicationRequest,
-        ServiceRequest,
-        Observation,
-        OperationOutcome,
-    )
-)
+READ_TYPES = frozenset(struct.__struct_config__.tag for struct in get_args(Resource))
 
-
-class _Link(_Slim, frozen=True):
-    relation: str | None = None
-    url: str | None = None
-
-
-class Found(_Slim, frozen=True):
-    """One entry: a decoded resource, and the address that other entries may refer to it by."""
-
-    resource: Resource
-    full_url: str | None = None
-
-
-class Bundle(_Slim, frozen=True, tag_field="resourceType", tag=True):
-    """A Bundle of which every entry could be decoded."""
-
-    entry: tuple[Found, ...] = ()
-    link: tuple[_Link, ...] = ()
-    total: int | None = None
-
-
-class _RawBundle(_Slim, frozen=True):
-    resource_type: str | None = None
-    entry: tuple[Raw, ...] | UnsetType = UNSET
-    link: tuple[_Link, ...] = ()
-    total: int | None = None
-
-
-class _RawEntry(_Slim, frozen=True):
-    resource: Raw | UnsetType = UNSET
-    full_url: str | None = None
-
-
-class _Kind(_Slim, frozen=True):
-    resource_type: str | None = None
-
-
-Value = Bundle | Resource  # what a prefetch key may hold, besides null
-
-_kind = msgspec.json.Decoder(_Kind)
-_resource: "msgspec.json.Decoder[Resource]" = msgspec.json.Decoder(Resource)
-_value: "msgspec.json.Decoder[Value]" = msgspec.json.Decoder(Value)
-_raw_bundle = msgspec.json.Decoder(_RawBundle)
-_raw_entry = msgspec.json.Decoder(_RawEntry)
 
 # What msgspec raises for JSON that is broken, ill-typed, nested too deep, or not UTF-8
 UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 Wanted = TypeVar("Wanted")
 _decoders: "dict[Any, msgspec.json.Decoder[Any]]" = {}  # one for each shape ever asked for, which are few
-
-
-@dataclass(frozen=True, slots=True)
-class Pile:
-    """The resources of one prefetch value or search answer; an empty one that is whole says "none on record".
-
-    `unreadable` lists the resource type of each entry that was lost ("" when not even that could be read),
-    `other_types` those that no reader uses; `is_whole` is false for a resource on its own, and when more is on the
-    page at `next_link` ("" when it names none). `total` is how many matches the sender says there are.
-    """
-
-    found: tuple[Found, ...] = ()
-    unreadable: tuple[str, ...] = ()
-    other_types: tuple[str, ...] = ()
-    is_whole: bool = True
-    is_single: bool = False
-    next_link: str | None = None
-    total: int | None = None
-
-    @property
-    def entries(self) -> int:
-        """How many entries were sent, whatever became of them."""
-        return len(self.found) + len(self.unreadable) + len(self.other_types)
-
-
-def together(piles: Sequence[Pile]) -> Pile:
-    """Put the pages of one search together; whole when the last one ends them."""
-    if len(piles) == 1:
-        return piles[0]
-    last = piles[-1]
-    total = max((pile.total for pile in piles if pile.total is not None), default=None)
-    return Pile(
-        found=tuple(item for pile in piles for item in pile.found),
-        unreadable=tuple(kind for pile in piles for kind in pile.unreadable),
-        other_types=tuple(kind for pile in piles for kind in pile.other_types),
-        is_whole=last.next_link is None,
-        next_link=last.next_link,
-        total=total,
-    )
 
 
 def decode(raw: Raw | UnsetType, wanted: type[Wanted]) -> Wanted | None:
@@ -362,67 +382,18 @@ def decode(raw: Raw | UnsetType, wanted: type[Wanted]) -> Wanted | None:
 
 
 def decode_concepts(raw: Raw | UnsetType) -> tuple[Concept, ...]:
-    """Decode an element that holds one CodeableConcept or a list of them."""
+    """Decode those concepts of an element that are sound: one, or a list; see `elements` for what is not sound."""
     if raw is UNSET:
         return ()
     several = decode(raw, tuple[Concept, ...])
     if several is not None:
         return several
-    one = decode(raw, Concept)
-    return () if one is None else (one,)
+    return tuple(one for member in members_of(raw) if (one := decode(member, Concept)) is not None)
 
 
-def decode_pile(raw: Raw | bytes) -> Pile | None:
-    """Decode a Bundle, with or without a type, or a single resource; None when it is neither."""
-    try:
-        return pile_of(_value.decode(raw))
-    except UNREADABLE:
-        return _decode_entry_by_entry(raw)
-
-
-def pile_of(value: Value) -> Pile:
-    """Make a pile of what was decoded in one go.
-
-    A single resource stands for itself alone, so its pile is not whole unless it is a Patient.
-    """
-    if not isinstance(value, Bundle):
-        return Pile((Found(value),), is_whole=isinstance(value, Patient), is_single=True)
-    next_link = _next_link(value.link)
-    return Pile(value.entry, is_whole=next_link is None, next_link=next_link, total=value.total)
-
-
-def _decode_entry_by_entry(raw: Raw | bytes) -> Pile | None:
-    try:
-        bundle = _raw_bundle.decode(raw)
-    except UNREADABLE:
-        return None
-    if bundle.resource_type not in {"Bundle", None} or (bundle.resource_type is None and bundle.entry is UNSET):
-        return None
-    found: list[Found] = []
-    unreadable: list[str] = []
-    other_types: list[str] = []
-    entries = () if bundle.entry is UNSET else bundle.entry
-    for entry_bytes in entries:
-        kind = ""
-        try:
-            entry = _raw_entry.decode(entry_bytes)
-            if entry.resource is not UNSET:
-                kind = _kind.decode(entry.resource).resource_type or ""
-                if kind == "Bundle":
-                    unreadable.append("")  # it may hold anything
-                elif kind in READ_TYPES or not kind:
-                    found.append(Found(_resource.decode(entry.resource), entry.full_url))
-                else:
-                    other_types.append(kind)
-                continue
-        except UNREADABLE:
-            pass  # counted below, the neighbours stay
-        unreadable.append(kind if kind in READ_TYPES else "")
-    next_link = _next_link(bundle.link)
-    return Pile(
-        tuple(found), tuple(unreadable), tuple(other_types), next_link is None, next_link=next_link, total=bundle.total
-    )
-
-
-def _next_link(links: tuple[_Link, ...]) -> str | None:
-    return next((link.url or "" for link in links if link.relation == "next"), None)
+def members_of(raw: Raw | UnsetType) -> tuple[Raw, ...]:
+    """Take a list apart, so that a bad member costs no other one; what is no list counts as a list of one."""
+    if raw is UNSET or bytes(raw) == b"null":
+        return ()
+    several = decode(raw, tuple[Raw, ...])
+    return (raw,) if several is None else several

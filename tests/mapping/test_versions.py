@@ -50,6 +50,14 @@ def test_the_newest_version_counts(versions: list[tuple[str | None, str | None]]
     assert not history.gaps
 
 
+def test_a_version_may_be_numbered_by_a_number() -> None:
+    first, second = (version(on) | {"meta": {"versionId": n}} for on, n in (("2026-01-05", 9), ("2026-03-05", 10)))
+    history = read_in_every_order([first, second, version("2026-02-05", number="8")])
+    assert doses(history) == [span("2026-03-05")]
+    assert not history.gaps
+    assert is_silent(read(first, version("2026-01-05", WRONG) | {"meta": {"versionId": 11}}))
+
+
 def test_a_record_whose_newest_version_is_in_error_is_gone() -> None:
     history = read_in_every_order([version("2026-01-05", number="1"), version("2026-01-05", WRONG, number="2")])
     assert is_silent(history)
