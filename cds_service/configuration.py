@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cards.knowledge.loader import Knowledge
+from cds_service.concept_maps import site_catalog, site_faults
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings, load_settings, named_site_file
 from cds_service.site import Site, production_faults, read_site
+from fhir_mapping.catalog.loader import Catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +23,17 @@ def load_configuration(variables: Mapping[str, str] | None = None, knowledge: Kn
     """Read the environment and the site file that it names.
 
     With `knowledge`, the site's order codes are held against the templates that exist.
-    Raises SettingsError with the faults of both.
+    Raises SettingsError with the faults of both, and of the concept maps that the site file names.
     """
     faults: list[str] = []
     try:
         settings = load_settings(variables)
     except SettingsError as error:
         path = named_site_file(variables)
-        raise SettingsError([*error.faults, *(read_site(path)[1] if path else ())]) from None
+        site, found = read_site(path) if path else (Site(), [])
+        raise SettingsError([*error.faults, *found, *site_faults(site.concept_maps)]) from None
     site, found = read_site(settings.site_file) if settings.site_file else (Site(), [])
-    faults += found
+    faults += [*found, *site_faults(site.concept_maps)]
     if settings.public_url and site.public_urls:
         faults.append("MMCDS_PUBLIC_URL and public_urls of the site file are both set: keep one")
     if settings.public_url:
@@ -46,6 +49,17 @@ def load_configuration(variables: Mapping[str, str] | None = None, knowledge: Kn
     if faults:
         raise SettingsError(faults)
     return Configuration(settings, site)
+
+
+def catalog_of(settings: Settings) -> Catalog:
+    """Give the catalogue with the site's own codes, for commands that need nothing else of the site file.
+
+    Raises SettingsError.
+    """
+    site, faults = read_site(settings.site_file) if settings.site_file else (Site(), [])
+    if faults:
+        raise SettingsError(faults)
+    return site_catalog(site.concept_maps)
 
 
 def _faults_together(settings: Settings, site: Site) -> list[str]:

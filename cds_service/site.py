@@ -110,6 +110,9 @@ class Site(_Table):
     unsupported_resource_types: tuple[OptionalType, ...] = Field(
         (), description="FHIR types that the EHR does not serve"
     )
+    concept_maps: tuple[Path, ...] = Field(
+        (), description="FHIR ConceptMaps that lead from local codes to our concepts, beside the site file or absolute"
+    )
     crd_empty_system_actions: bool = Field(False, description="answer order-sign with an empty systemActions")
     limits: Limits = Limits()
     issuers: tuple[Issuer, ...] = ()
@@ -170,7 +173,8 @@ def _absolute(site: Site, folder: Path) -> Site:
         i.model_copy(update={"jwks_file": folder / i.jwks_file}) if i.jwks_file else i for i in site.issuers
     )
     ca_file = folder / site.ca_file if site.ca_file else None
-    return site.model_copy(update={"issuers": issuers, "ca_file": ca_file})
+    maps = tuple(folder / path for path in site.concept_maps)
+    return site.model_copy(update={"issuers": issuers, "ca_file": ca_file, "concept_maps": maps})
 
 
 def production_faults(site: Site) -> Iterator[str]:

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from cards.finding import Hook
 from cds_service.app import create_app
 from cds_service.auth.tokens import REASONS
 from cds_service.metrics import Metrics
 from cds_service.settings import Settings
 from cds_service.site import Site
+from fhir_mapping.catalog.loader import load
+from tests.build import chart, coded, draft_collection, given, hook_request, reported
 from tests.service import tokens
 from tests.service.calling import SETTINGS, call, post, washout
 from tests.service.test_server import served
@@ -84,6 +87,47 @@ def test_no_label_holds_what_a_client_sent() -> None:
 
     assert b"canary-4711" not in metrics.exposition()
     assert b"synthetic" not in metrics.exposition()
+
+
+def test_drug_entries_are_counted_by_what_they_were_recognised_by() -> None:
+    client, metrics = counted()
+    local = coded("urn:canary", "CANARY-1", "canary 10 mg")
+    drugs = [
+        given("teclistamab", "2026-09-01"),
+        given("teclistamab", "2026-09-08"),
+        reported("x", "2026-01-01", medicationCodeableConcept={"text": "Tecvayli, canary"}),
+        reported("x", "2026-01-01", medicationCodeableConcept=local),
+        reported("x", "2026-01-01", medicationCodeableConcept={"text": "canarymab"}),
+    ]
+
+    for _ in range(2):
+        call(hook_request(Hook.ORDER_SIGN, chart(*drugs), [draft_collection("2026-11-20")]), to=client)
+
+    found = {name: value for name, value in numbers(metrics).items() if name.startswith("mmcds_drug_entries_total")}
+    assert found == {
+        'mmcds_drug_entries_total{how="RxNorm ingredient"}': 4,
+        'mmcds_drug_entries_total{how="text: brand"}': 2,
+        'mmcds_drug_entries_total{how="site map"}': 0,
+        'mmcds_drug_entries_total{how="unrecognised treatment"}': 2,
+        'mmcds_drug_entries_total{how="not known"}': 4,  # the chart holds metformin too
+    }
+    assert b"canary" not in metrics.exposition()
+
+
+def test_every_way_of_recognising_a_drug_is_in_words_of_ours() -> None:
+    catalog = load()
+    ways = {catalog.how_coded[pair] for pair in catalog.drug_codes} | set(catalog.names.kinds.values())
+
+    assert all(re.fullmatch(r"[A-Za-z0-9:. -]{1,40}", way) for way in ways)
+    assert len(ways) < 50
+
+
+def test_numbers_of_drugs_that_cannot_be_written_cost_no_answer() -> None:
+    metrics = Metrics()
+
+    metrics.count_drugs({"NDC": -1})
+
+    assert 'mmcds_drug_entries_total{how="NDC"}' in numbers(metrics)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
