@@ -1,31 +1,54 @@
-"""Condition and AllergyIntolerance: the diagnosis, recorded relapse, CAR T history, and allergies."""
+"""Condition and AllergyIntolerance: the diagnosis, relapse, history of cells, problems, and allergies."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from msgspec import UNSET, Raw
+
 from fhir_mapping import wire
+from fhir_mapping.catalog.codes import codings_of
 from fhir_mapping.catalog.loader import Catalog, texts_of
-from fhir_mapping.model.dates import ClinicalDate
-from fhir_mapping.model.history import (
-    Allergen,
-    Allergy,
+from fhir_mapping.catalog.phrases import DiagnosisWords, Said, read_diagnosis, read_words
+from fhir_mapping.catalog.texts import words
+from fhir_mapping.elements import Concepts, concepts_in
+from fhir_mapping.model.dates import Answer, ClinicalDate
+from fhir_mapping.model.history import DataGap, GapCode
+from fhir_mapping.model.patient import OTHER_B_CELLS, Allergen, Allergy, Problem
+from fhir_mapping.model.treatment import (
     CarTInfusion,
     Progression,
     SourceRef,
+    Transplant,
+    TransplantKind,
     UnrecognisedTreatment,
 )
 from fhir_mapping.model.vocabulary import Certainty, Tier
-from fhir_mapping.readers.context import Context, source_of
-from fhir_mapping.readers.medications import label_of
+from fhir_mapping.readers.context import Context, label_of, source_of
 
 _WRONG = {"refuted", "entered-in-error"}
 _UNPROVEN = {"unconfirmed", "provisional", "differential"}
 _RELAPSING = {"relapse", "recurrence"}
 _OVER = {"inactive", "resolved"}
+_PRESENT = {"active", *_RELAPSING}
+_PAST = {"remission", *_OVER}
+_CURRENT = {"", *_PRESENT}
+_CERTAIN = {"", "confirmed"}
 _POSSIBLE_MYELOMA = "possible-multiple-myeloma"
 _MYELOMA = frozenset({"multiple-myeloma", "multiple-myeloma-remission", "multiple-myeloma-relapse", _POSSIBLE_MYELOMA})
+_HISTORIES = frozenset({"history-car-t", "history-stem-cell-transplant"})
 _CELL_THERAPY = frozenset({"history-cellular-therapy-other", "named-cell-therapy"})
+# Concepts that are facts of their own, or say nothing of the patient's state
+_NO_PROBLEM = _MYELOMA | {
+    "history-car-t",
+    *_CELL_THERAPY,
+    "history-stem-cell-transplant",
+    "history-antineoplastic",
+    "encounter-antineoplastic",
+    "sulfonamide-allergy",
+    "comfort-care",
+}
+_CACHED_PROBLEMS = 4_096
 _CACHED_ALLERGIES = 4_096
 _BARRED = {
     Allergen.SULFONAMIDE: {"sulfamethoxazole-trimethoprim"},
@@ -48,7 +71,15 @@ class ComfortCare:
     """A problem list entry that says the patient is in hospice or comfort care."""
 
 
-Fact = MyelomaEntry | ComfortCare | Progression | CarTInfusion | Allergy | UnrecognisedTreatment
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What the code of a condition stands for; a problem is possible where its words leave it open."""
+
+    concepts: frozenset[str]
+    problems: tuple[tuple[str, Certainty], ...]
+
+
+Fact = MyelomaEntry | ComfortCare | Progression | CarTInfusion | Transplant | Problem | Allergy | UnrecognisedTreatment
 
 
 def names_myeloma(condition: wire.Condition, catalog: Catalog) -> bool:
@@ -58,8 +89,11 @@ def names_myeloma(condition: wire.Condition, catalog: Catalog) -> bool:
 
 def read_condition(condition: wire.Condition, context: Context) -> Iterator[Fact]:
     """Turn one problem into facts; a refuted one yields none."""
-    concepts = context.catalog.condition(condition.code)
-    if not concepts or condition.code is None:
+    if condition.code is None:
+        return
+    meaning = _meaning(condition.code, context.catalog)
+    concepts = meaning.concepts
+    if not concepts and not meaning.problems:
         return
     verification = _codes(condition.verification_status)
     if verification & _WRONG:
@@ -71,15 +105,85 @@ def read_condition(condition: wire.Condition, context: Context) -> Iterator[Fact
         is_unsure = unproven or not concepts & (_MYELOMA - {_POSSIBLE_MYELOMA})
         yield MyelomaEntry(not is_unsure, source)
         yield from _relapse(condition, concepts, recorded, context, unproven=is_unsure)
-    if "history-car-t" in concepts:
+    if concepts & _HISTORIES or meaning.problems:
         certainty = Certainty.POSSIBLE if unproven else context.certainty(condition)
-        yield CarTInfusion(None, None, Tier.UNDATED, certainty, (source,))
+        yield from _history_of_cells(concepts, certainty, source)
+        yield from _problems(condition, meaning, certainty, recorded, context)
     if concepts & _CELL_THERAPY:
         yield UnrecognisedTreatment(label_of(condition.code), may_be_cell_therapy=True, source=source)
     if "sulfonamide-allergy" in concepts:
         yield Allergy(Allergen.SULFONAMIDE, source)
-    if "comfort-care" in concepts and not unproven and not (_codes(condition.clinical_status) & _OVER):
+    if "comfort-care" in concepts and _is_in_comfort_care(condition, condition.code, context):
         yield ComfortCare()
+
+
+@lru_cache(maxsize=_CACHED_PROBLEMS)
+def _meaning(code: wire.Concept, catalog: Catalog) -> _Meaning:
+    """Say what a code or text stands for; read once, since a chart repeats its conditions."""
+    concepts = catalog.condition(code)
+    problems = dict.fromkeys(sorted(concepts - _NO_PROBLEM), Certainty.STATED)
+    other = _other_b_cells(code, catalog, in_words=not concepts)
+    if other is not None:
+        problems[OTHER_B_CELLS] = other
+    return _Meaning(concepts, tuple(problems.items()))
+
+
+def _other_b_cells(code: wire.Concept, catalog: Catalog, *, in_words: bool) -> Certainty | None:
+    """Say how sure a B-cell malignancy besides the myeloma is; words count where no code is known."""
+    prefixes = tuple(catalog.recognition["other_b_cell_malignancy"]["icd10cm_prefixes"])
+    if any(system == "icd10cm" and plain.startswith(prefixes) for system, plain in codings_of(code)):
+        return Certainty.STATED
+    said = {_b_cell_words(catalog).said_in(text) for text in texts_of(code)} if in_words else set()
+    if Said.STATED in said:
+        return Certainty.STATED
+    return Certainty.POSSIBLE if Said.UNCLEAR in said else None
+
+
+@lru_cache(maxsize=1)
+def _b_cell_words(catalog: Catalog) -> DiagnosisWords:
+    return read_diagnosis(catalog.recognition["other_b_cell_malignancy"])
+
+
+def _history_of_cells(
+    concepts: frozenset[str], certainty: Certainty, source: SourceRef
+) -> Iterator[CarTInfusion | Transplant]:
+    """Read codes that say cells were given at some time: never when, nor which."""
+    if "history-car-t" in concepts:
+        yield CarTInfusion(None, None, Tier.UNDATED, certainty, (source,))
+    if "history-stem-cell-transplant" in concepts:
+        yield Transplant(TransplantKind.UNKNOWN, None, Tier.UNDATED, certainty, (source,))
+
+
+def _problems(
+    condition: wire.Condition,
+    meaning: _Meaning,
+    certainty: Certainty,
+    recorded: ClinicalDate | None,
+    context: Context,
+) -> Iterator[Problem]:
+    """Read what the problem list says of each problem that a code stands for."""
+    if not meaning.problems:
+        return
+    onset_day = condition.onset_date_time or (condition.onset_period or wire.NO_PERIOD).start
+    onset = context.past_day(onset_day, "Condition")
+    active = _active(condition, context)
+    source = source_of(condition, recorded)
+    for concept, said in meaning.problems:
+        sure = Certainty.POSSIBLE if Certainty.POSSIBLE in {said, certainty} else Certainty.STATED
+        yield Problem(concept, active, sure, onset, recorded, source)
+
+
+def _active(condition: wire.Condition, context: Context) -> Answer:
+    """Whether a problem is present today: by its clinical status, or by the day on which it ended.
+
+    A status that contradicts the day, or another status, leaves it open.
+    """
+    status = _codes(condition.clinical_status)
+    abated = context.day(condition.abatement_date_time, "Condition")
+    answers = {Answer.YES for code in status & _PRESENT if code} | {Answer.NO for code in status & _PAST if code}
+    if abated is not None and abated.latest <= context.as_of:
+        answers.add(Answer.NO)
+    return answers.pop() if len(answers) == 1 else Answer.UNKNOWN
 
 
 def _relapse(
@@ -100,12 +204,41 @@ def _relapse(
 
 
 def read_allergy(allergy: wire.AllergyIntolerance, context: Context) -> Iterator[Allergy]:
-    """Turn one allergy into a fact, if it bears on a draft order of ours."""
-    if _codes(allergy.verification_status) & _WRONG or allergy.code is None:
+    """Turn one allergy into a fact, if it bears on a draft order of ours, or may for all that it says."""
+    if _codes(allergy.verification_status) & _WRONG:
         return
     source = source_of(allergy, context.past_day(allergy.recorded_date, "AllergyIntolerance"))
-    for allergen in sorted(_allergens(allergy.code, context.catalog)):
+    substances = _substances(allergy)
+    named = [concept for concept in (allergy.code, allergy.substance) if concept is not None]
+    named += substances.read
+    allergens = frozenset().union(*(_allergens(concept, context.catalog) for concept in named))
+    if not substances.is_whole or not (allergens or any(_names_something(c, context.catalog) for c in named)):
+        context.gaps.append(DataGap(GapCode.UNREADABLE, "AllergyIntolerance"))
+        allergens |= {Allergen.UNKNOWN}
+    for allergen in sorted(allergens):
         yield Allergy(allergen, source)
+
+
+def _substances(allergy: wire.AllergyIntolerance) -> Concepts:
+    """List what the patient reacted to, which may say more than the name of the allergy."""
+    found: list[wire.Concept] = []
+    is_whole = True
+    for raw in wire.members_of(allergy.reaction):
+        reaction = wire.decode(raw, dict[str, Raw])
+        substances = concepts_in((reaction or {}).get("substance", UNSET))
+        found += substances.read
+        is_whole = is_whole and reaction is not None and substances.is_whole
+    return Concepts(tuple(found), is_whole)
+
+
+@lru_cache(maxsize=_CACHED_ALLERGIES)
+def _names_something(concept: wire.Concept, catalog: Catalog) -> bool:
+    """Whether an entry names any substance at all: in words, or without any by a code of a system that we know."""
+    empty = frozenset(catalog.recognition["allergy_words"]["names_nothing"])
+    texts = texts_of(concept)
+    if texts:
+        return any(not empty.issuperset(words(text)) for text in texts)
+    return any(system in catalog.recognition["systems"] for system, _ in codings_of(concept))
 
 
 @lru_cache(maxsize=_CACHED_ALLERGIES)
@@ -123,6 +256,26 @@ def _allergens(code: wire.Concept, catalog: Catalog) -> frozenset[Allergen]:
     if Allergen.SULFONAMIDE in found:
         found.discard(Allergen.TRIMETHOPRIM)  # the combination is barred already
     return frozenset(found)
+
+
+def _is_in_comfort_care(condition: wire.Condition, code: wire.Concept, context: Context) -> bool:
+    """Whether an entry says so for certain, and of today: behind the gate that it closes, nothing is said any more."""
+    if not (_codes(condition.clinical_status) <= _CURRENT and _codes(condition.verification_status) <= _CERTAIN):
+        return False
+    ends = (condition.abatement_period, condition.abatement_string, condition.abatement_age, condition.abatement_range)
+    if condition.abatement_date_time is not None or any(end is not UNSET for end in ends):
+        return False
+    return context.certainty(condition) is Certainty.STATED and _means_comfort_care(code, context.catalog)
+
+
+@lru_cache(maxsize=_CACHED_PROBLEMS)
+def _means_comfort_care(code: wire.Concept, catalog: Catalog) -> bool:
+    """Whether some clause says that the patient is in hospice, or a code where no word speaks of it."""
+    sign, mentions = catalog.signs["comfort_care"], frozenset(catalog.recognition["comfort_care"]["mentions"])
+    clauses = [clause for text in texts_of(code) for clause in read_words(text).in_clauses() if sign.named_in(clause)]
+    if not clauses:
+        return "comfort-care" in catalog.concepts("condition", code)
+    return any(sign.found_in(clause) and mentions.isdisjoint(clause.split()) for clause in clauses)
 
 
 def _codes(status: wire.Concept | None) -> set[str]:

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from datetime import date, tzinfo
 from enum import Enum, auto
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw, UnsetType
 
 from fhir_mapping import wire
-from fhir_mapping.catalog.loader import Catalog
+from fhir_mapping.catalog.loader import Catalog, texts_of
+from fhir_mapping.elements import concepts_in, ingredients_in
 from fhir_mapping.model.dates import ClinicalDate, parse
-from fhir_mapping.model.history import DataGap, GapCode, SourceRef
+from fhir_mapping.model.history import DataGap, GapCode
+from fhir_mapping.model.treatment import Recognition, SourceRef, UnmappedDrug
 from fhir_mapping.model.vocabulary import Certainty, ChartText
 
 _ANY_SERVER = "*/"  # where a resource came without its address
@@ -28,17 +30,36 @@ class Standing(Enum):
     NOT_GIVEN = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class LinkedOrders:
+    """The orders of which another record says something: see `linked`, which makes it."""
+
+    missed: frozenset[str] = frozenset()
+    not_taken: frozenset[str] = frozenset()
+    not_collected: frozenset[str] = frozenset()
+    halted: frozenset[str] = frozenset()
+
+
+NO_ORDERS = LinkedOrders()
+
+
 @dataclass(slots=True)
 class Context:
-    """One reading of one chart; `gaps` collects what could not be read on the way."""
+    """One reading of one chart.
+
+    `observed` are the concepts of the observations that somebody will look at, or None for all. `gaps` collects what
+    could not be read on the way, `recognised` and `unmapped` what the admins will want to see.
+    """
 
     catalog: Catalog
     as_of: date
     zone: tzinfo
     medications: Mapping[str, wire.Medication] = field(default_factory=dict)
-    orders_of_missed_doses: frozenset[str | None] = frozenset()
-    orders_not_taken: frozenset[str | None] = frozenset()
+    linked: LinkedOrders = NO_ORDERS
+    observed: frozenset[str] | None = None
     gaps: list[DataGap] = field(default_factory=list)
+    recognised: list[Recognition] = field(default_factory=list)
+    unmapped: list[UnmappedDrug] = field(default_factory=list)
 
     def day(self, text: str | None, resource_type: str) -> ClinicalDate | None:
         """Read a date or dateTime; what is no date becomes a gap."""
@@ -51,7 +72,10 @@ class Context:
 
     def past_day(self, text: str | None, resource_type: str) -> ClinicalDate | None:
         """Read the date of something that has happened; a date in the future becomes a gap."""
-        day = self.day(text, resource_type)
+        day = parse(text, self.zone) if text is not None else None
+        if day is not None and day.latest <= self.as_of:
+            return day
+        day = day or self.day(text, resource_type)
         if day is None:
             return None
         past = day.capped(self.as_of)
@@ -59,10 +83,18 @@ class Context:
             self.gaps.append(DataGap(GapCode.DATE, resource_type))
         return past
 
+    def concepts(self, raw: Raw | UnsetType, resource_type: str) -> tuple[wire.Concept, ...]:
+        """Read the concepts of an element; one that cannot be read becomes a gap."""
+        found = concepts_in(raw)
+        if not found.is_whole:
+            self.gaps.append(DataGap(GapCode.PRUNED, resource_type))
+        return found.read
+
     def certainty(self, resource: wire.Resource, standing: Standing | None = None) -> Certainty:
-        """Say whether a record states its fact; one with a modifier that we do not know only makes it possible."""
+        """Say whether a record states its fact; one that was pruned, or has a modifier, only makes it possible."""
         if resource.modifier_extension is not UNSET or resource.implicit_rules is not None:
-            self.gaps.append(DataGap(GapCode.NOT_UNDERSTOOD, type(resource).__name__))
+            if not resource.was_pruned:  # which has been counted
+                self.gaps.append(DataGap(GapCode.NOT_UNDERSTOOD, type(resource).__name__))
             return Certainty.POSSIBLE
         return Certainty.POSSIBLE if standing is Standing.POSSIBLE else Certainty.STATED
 
@@ -115,11 +147,23 @@ def medication_of(use: wire.MedicationUse, context: Context) -> wire.Concept | N
     if reference is None:
         return None
     medication = _referred(use, reference.reference, context)
-    if medication is not None and medication.code is not None:
+    contents = _ingredients(medication, context) if medication is not None else ()
+    if medication is not None and (medication.code is not None or contents):
+        code = medication.code or wire.NO_CONCEPT
         form = [medication.form.text, *(c.display for c in medication.form.coding)] if medication.form else []
-        texts = [medication.code.text or reference.display, *form]  # the form tells what reaches the whole body
-        return wire.Concept(medication.code.coding, " ".join(text for text in texts if text) or None)
+        texts = [code.text or reference.display, *form]  # the form tells what reaches the whole body
+        return wire.Concept(code.coding + contents, " ".join(text for text in texts if text) or None)
     return wire.Concept(text=reference.display) if reference.display else None
+
+
+def _ingredients(medication: wire.Medication, context: Context) -> tuple[wire.Coding, ...]:
+    """List what a Medication is made of: a compounded bag often names its drug only there."""
+    if medication.ingredient is UNSET:
+        return ()
+    codings, is_whole = ingredients_in(medication.ingredient)
+    if not is_whole:
+        context.gaps.append(DataGap(GapCode.PRUNED, "Medication"))
+    return codings
 
 
 def _referred(use: wire.MedicationUse, reference: str | None, context: Context) -> wire.Medication | None:
@@ -130,3 +174,8 @@ def _referred(use: wire.MedicationUse, reference: str | None, context: Context) 
                 return contained
         return None
     return next((found for key in names_for(reference) if (found := context.medications.get(key)) is not None), None)
+
+
+def label_of(concept: wire.Concept) -> ChartText:
+    """Give the chart's own name of a drug or service."""
+    return ChartText(next(iter(texts_of(concept)), ""))

@@ -6,11 +6,11 @@ from typing import Any
 from fhir_mapping import wire
 from fhir_mapping.catalog.loader import texts_of
 from fhir_mapping.model.dates import ClinicalDate
-from fhir_mapping.model.history import OrderKind, ProposedOrder
+from fhir_mapping.model.orders import OrderKind, ProposedOrder
 from fhir_mapping.model.vocabulary import ChartText, Drug, DrugClass
-from fhir_mapping.readers.context import Context, medication_of, source_of
-from fhir_mapping.readers.medications import is_systemic, label_of
+from fhir_mapping.readers.context import Context, label_of, medication_of, source_of
 from fhir_mapping.readers.procedures import ProcedureMatch, match_procedure
+from fhir_mapping.readers.routes import dosages_of, is_systemic
 
 DraftOrder = wire.MedicationRequest | wire.ServiceRequest
 _NOT_BEING_PLACED = {"entered-in-error", "cancelled", "revoked", "stopped", "completed"}
@@ -38,15 +38,13 @@ def read_order(order: DraftOrder, context: Context, *, judged: bool) -> Iterator
 
 
 def _read_drug_order(order: wire.MedicationRequest, context: Context, *, judged: bool) -> Iterator[ProposedOrder]:
-    concept = medication_of(order, context)
-    if concept is None:
-        if order.medication_reference is not None:  # it names a drug that we cannot look up
-            yield _order(order, OrderKind.UNRECOGNISED, None, wire.NO_CONCEPT, context, judged=judged)
-        return
+    concept = medication_of(order, context) or wire.NO_CONCEPT
     if not concept.coding and not texts_of(concept):
-        return  # a draft without a drug yet
+        if order.medication_reference is not None or order.was_pruned:  # it names a drug that we cannot look up
+            yield _order(order, OrderKind.UNRECOGNISED, None, concept, context, judged=judged)
+        return  # else it is a draft without a drug yet
     match = context.catalog.drug(concept)
-    if match.is_unrecognised_treatment:
+    if match.is_unrecognised_treatment or (order.was_pruned and not match.drugs and not match.is_known_other):
         yield _order(order, OrderKind.UNRECOGNISED, None, concept, context, judged=judged)
     for drug in match.drugs:
         if is_watched(drug, context.catalog.recognition):
@@ -55,12 +53,14 @@ def _read_drug_order(order: wire.MedicationRequest, context: Context, *, judged:
 
 
 def _read_service_order(order: wire.ServiceRequest, context: Context, *, judged: bool) -> Iterator[ProposedOrder]:
-    if order.code is None:
+    if order.code is None or not (order.code.coding or texts_of(order.code)):
+        if order.was_pruned:
+            yield _order(order, OrderKind.UNRECOGNISED, None, wire.NO_CONCEPT, context, judged=judged)
         return
     match = match_procedure(order.code, context.catalog) or ProcedureMatch()
     product = next(iter(match.products or match.possible_products), None)
     labs = context.catalog.concepts("lab", order.code)
-    if match.is_collection:
+    if match.is_collection or match.may_be_collection:
         kind = OrderKind.T_CELL_COLLECTION
     elif match.is_lymphodepletion:
         kind = OrderKind.LYMPHODEPLETION
@@ -68,7 +68,7 @@ def _read_service_order(order: wire.ServiceRequest, context: Context, *, judged:
         kind = OrderKind.CAR_T_INFUSION
     elif product is not None:
         kind = OrderKind.DRUG
-    elif match.is_unrecognised:
+    elif match.is_unrecognised or order.was_pruned:
         kind = OrderKind.UNRECOGNISED
     elif labs.intersection(context.catalog.recognition["watched"]["lab_concepts"]):
         kind = OrderKind.OTHER_WATCHED
@@ -93,7 +93,7 @@ def _order(
 ) -> ProposedOrder:
     dosages: tuple[wire.Dosage, ...] = ()
     if isinstance(order, wire.MedicationRequest):
-        dosages = wire.decode(order.dosage_instruction, tuple[wire.Dosage, ...]) or ()
+        dosages = dosages_of(order)
         planned = _planned_start(order, dosages)
         label = label_of(concept) or ChartText((order.medication_reference or wire.Reference()).display or "")
     else:

@@ -7,7 +7,9 @@ from msgspec import UNSET
 from fhir_mapping import wire
 from fhir_mapping.catalog.loader import Catalog, texts_of
 from fhir_mapping.catalog.phrases import Said
-from fhir_mapping.model.history import EndReason
+from fhir_mapping.elements import concepts_in
+from fhir_mapping.model.history import DataGap, GapCode
+from fhir_mapping.model.treatment import EndReason
 from fhir_mapping.readers.context import Context
 
 _CACHED_REASONS = 4_096
@@ -22,11 +24,18 @@ def end_reason(use: wire.MedicationUse, context: Context, *, ended: bool) -> End
     """
     if use.status_reason is UNSET and (not ended or use.reason_code is UNSET):
         return None
-    stated = _stated(wire.decode_concepts(use.status_reason), context.catalog)
+    reasons = concepts_in(use.status_reason)
+    stated = _stated(reasons.read, context.catalog)
+    if not reasons.is_whole:
+        context.gaps.append(DataGap(GapCode.PRUNED, type(use).__name__))
+        if stated is not EndReason.PROGRESSION:
+            stated = None  # what was lost may have been a progression
     if stated is not None or not ended:
         return stated
     sign = context.catalog.signs["reason_indication"]
-    indication = (text for concept in wire.decode_concepts(use.reason_code) for text in texts_of(concept))
+    indication = (
+        text for concept in context.concepts(use.reason_code, type(use).__name__) for text in texts_of(concept)
+    )
     return EndReason.PROGRESSION if any(sign.said_in(text) is Said.STATED for text in indication) else None
 
 

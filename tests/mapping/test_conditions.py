@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from fhir_mapping.model.dates import Answer, ClinicalDate
-from fhir_mapping.model.history import Allergen, GapCode
+from fhir_mapping.model.history import GapCode
+from fhir_mapping.model.patient import Allergen
 from fhir_mapping.model.vocabulary import Certainty, Tier
 from tests.build import ICD10CM, RXNORM, SNOMED, Resource, allergy, coded, condition, myeloma
 from tests.mapping.reading import gaps, is_silent, read, span
@@ -255,7 +256,7 @@ def test_other_cellular_therapy_is_unrecognised_treatment_not_car_t(code: str) -
     assert item.may_be_cell_therapy
 
 
-@pytest.mark.parametrize("code", ["Z92.22", "Z92.86", "Z94.84", "Z92.21"])
+@pytest.mark.parametrize("code", ["Z92.22", "Z92.86", "Z94.0", "Z92.21"])
 def test_history_of_other_treatment_is_no_evidence(code: str) -> None:
     assert is_silent(read(condition(code)))
 
@@ -307,10 +308,27 @@ def test_a_known_code_says_more_than_words_of_cell_therapy() -> None:
         pytest.param("Hospice care", clinically("inactive"), False, id="inactive"),
         pytest.param("Hospice care", verified_as("provisional"), False, id="provisional"),
         pytest.param("Hospice care", verified_as("refuted"), False, id="refuted"),
+        pytest.param("Hospice care", verified_as("confirmed") | clinically("active"), True, id="confirmed and active"),
+        pytest.param("Hospice care", clinically("remission"), False, id="no longer active"),
+        pytest.param("Hospice care", {"abatementDateTime": "2024-01-01"}, False, id="ended on a day"),
+        pytest.param("Hospice care", {"abatementPeriod": {"start": "2024"}}, False, id="ended in a period"),
+        pytest.param("Hospice care", {"abatementString": "last year"}, False, id="ended in words"),
+        pytest.param("Hospice care", {"modifierExtension": [{"url": "x"}]}, False, id="modified"),
+        pytest.param("Hospice care", {"onsetPeriod": 5}, False, id="pruned"),
+        pytest.param("Hospice volunteer", {}, False, id="works there"),
+        pytest.param("Family member in hospice", {}, False, id="someone else"),
+        pytest.param("Hospice information provided", {}, False, id="informed of it"),
+        pytest.param("History of hospice, graduated", {}, False, id="over"),
+        pytest.param("Enrolled in hospice; family informed", {}, True, id="family in another clause"),
     ],
 )
 def test_comfort_care_is_read_where_it_stands(text: str, more: Resource, is_comfort: bool) -> None:
     assert read(problem(coded(ICD10CM, "Z51.5", text), **more)).diagnosis.comfort_care_only is is_comfort
+
+
+@pytest.mark.parametrize(("text", "is_comfort"), [(None, True), ("Hospice", True), ("Hospice declined", False)])
+def test_a_code_of_hospice_care_counts_unless_its_words_say_otherwise(text: str | None, is_comfort: bool) -> None:
+    assert read(problem(coded(SNOMED, "385763009", text))).diagnosis.comfort_care_only is is_comfort
 
 
 # --- Allergies ---

@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 
 from fhir_mapping.model.dates import Answer, ClinicalDate
-from fhir_mapping.model.history import Course, EndReason, GapCode, TreatmentHistory
+from fhir_mapping.model.history import GapCode, TreatmentHistory
+from fhir_mapping.model.treatment import Course, EndReason
 from fhir_mapping.model.vocabulary import Certainty, Tier
 from tests.build import (
     AS_OF,
     RXCUI,
     RXNORM,
+    SNOMED,
     Resource,
     bundle,
     coded,
@@ -643,6 +645,16 @@ def test_what_is_not_taken_covers_nothing(record: Resource) -> None:
         pytest.param(
             ordered("acyclovir", "2026-01-05", dosageInstruction=[{"text": "apply to eye"}]), False, id="in the eye"
         ),
+        pytest.param(
+            reported("acyclovir", status="active", dosage=[{"route": coded(SNOMED, "54485002")}]),
+            False,
+            id="eye by code",
+        ),
+        pytest.param(
+            reported("acyclovir", status="active", dosage=[{"route": coded(SNOMED, "26643006")}]),
+            True,
+            id="oral by code",
+        ),
         pytest.param(given("acyclovir", TODAY, dosage={"route": {"text": "intravenous"}}), True, id="into a vein"),
         pytest.param(reported("acyclovir", status="active", dosage="twice daily"), True, id="dosage of a wrong type"),
     ],
@@ -650,6 +662,22 @@ def test_what_is_not_taken_covers_nothing(record: Resource) -> None:
 def test_a_local_product_protects_no_one(record: Resource, systemic: bool) -> None:
     (care,) = read(record).supportive_care
     assert care.systemic is systemic
+
+
+@pytest.mark.parametrize(
+    ("dosage", "counts"),
+    [
+        ({"route": coded(SNOMED, "54485002")}, False),
+        ({"route": {"text": "Ophthalmic"}}, False),
+        ({"route": coded(SNOMED, "12130007")}, False),
+        ({"route": {"text": "Oral"}}, True),
+        ({}, True),
+    ],
+)
+def test_a_steroid_in_the_eye_or_in_a_joint_is_no_treatment_of_myeloma(dosage: Resource, counts: bool) -> None:
+    assert names(read(given("dexamethasone", "2026-01-05", dosage=dosage)).courses) == (
+        ["dexamethasone"] if counts else []
+    )
 
 
 # --- Why a drug was ended ---
@@ -683,7 +711,7 @@ def test_records_of_other_drugs_leave_no_trace() -> None:
 
 
 def test_one_broken_record_costs_only_itself() -> None:
-    broken = given("teclistamab", "2026-01-05", medicationCodeableConcept="Tecvayli")
+    broken = given("teclistamab", "2026-01-05") | {"status": 7}
     history = read(broken, given("talquetamab", "2026-02-05"))
     assert names(history.courses) == ["talquetamab"]
     assert gaps(history) == {GapCode.UNREADABLE}

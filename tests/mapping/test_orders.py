@@ -7,7 +7,7 @@ import pytest
 from fhir_mapping.build import Drafts, read_orders
 from fhir_mapping.catalog.loader import load
 from fhir_mapping.model.dates import ClinicalDate
-from fhir_mapping.model.history import OrderKind
+from fhir_mapping.model.orders import OrderKind
 from fhir_mapping.model.vocabulary import Antigen
 from tests.build import (
     AS_OF,
@@ -45,6 +45,9 @@ def service(text: str) -> Resource:
         pytest.param(draft_drug("novelmab"), OrderKind.UNRECOGNISED, None, id="an antibody that is not known"),
         pytest.param(draft_collection(), OrderKind.T_CELL_COLLECTION, None, id="collection by code"),
         pytest.param(service("T-cell collection"), OrderKind.T_CELL_COLLECTION, None, id="collection in words"),
+        pytest.param(service("Leukapheresis"), OrderKind.T_CELL_COLLECTION, None, id="leukapheresis and no more"),
+        pytest.param(service("Apheresis collection"), OrderKind.T_CELL_COLLECTION, None, id="apheresis and no more"),
+        pytest.param(service("Ld chemo flu/cy"), OrderKind.LYMPHODEPLETION, None, id="lymphodepletion, short"),
         pytest.param(draft_infusion(), OrderKind.CAR_T_INFUSION, None, id="infusion by code"),
         pytest.param(service("CAR T-cell infusion"), OrderKind.CAR_T_INFUSION, None, id="infusion in words"),
         pytest.param(

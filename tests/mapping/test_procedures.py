@@ -50,9 +50,20 @@ def test_a_collection_counts_once_it_took_place(status: str) -> None:
     assert not history.infusions
 
 
-@pytest.mark.parametrize("status", [None, "on-hold", "unknown", "preparation", "not-done", "entered-in-error"])
-def test_a_collection_that_may_not_have_taken_place_does_not_count(status: Any) -> None:
+@pytest.mark.parametrize("status", ["preparation", "not-done", "entered-in-error"])
+def test_a_collection_that_did_not_take_place_does_not_count(status: Any) -> None:
     assert is_silent(read(procedure("38225", ON, status)))
+
+
+@pytest.mark.parametrize("more", [{}, {"status": "on-hold"}, {"status": "unknown"}, {"modifierExtension": [{}]}])
+def test_a_collection_that_may_not_have_taken_place_is_only_possible(more: Resource) -> None:
+    collection = procedure("38225", ON, "") | more
+    assert [(c.collected, c.certainty) for c in read(collection).collections] == [(span(ON), Certainty.POSSIBLE)]
+
+
+@pytest.mark.parametrize("member", ["notDone", "notPerformed"])
+def test_a_procedure_that_an_older_fhir_denies_was_not_done(member: str) -> None:
+    assert is_silent(read(procedure("38228", ON) | {member: True}))
 
 
 @pytest.mark.parametrize(
@@ -110,6 +121,18 @@ def test_an_infusion_in_words_alone_counts(text: str) -> None:
 def test_a_product_given_in_words_alone_counts(text: str) -> None:
     (infusion,) = read(texted(text)).infusions
     assert infusion.product is not None
+
+
+@pytest.mark.parametrize("text", ["Leukapheresis for ide-cel", "Apheresis, T cells, Carvykti", "CAR T collection"])
+def test_a_collection_is_none_of_the_product_that_it_is_meant_for(text: str) -> None:
+    history = read(texted(text))
+    assert len(history.collections) == 1
+    assert not history.infusions
+
+
+@pytest.mark.parametrize("text", ["LD chemo flu/cy for cilta-cel", "Lymphodepletion before Abecma"])
+def test_lymphodepletion_is_none_of_the_cells_that_it_prepares_for(text: str) -> None:
+    assert is_silent(read(texted(text)))
 
 
 @pytest.mark.parametrize(

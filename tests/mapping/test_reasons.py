@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from fhir_mapping.model.history import EndReason
+from fhir_mapping.model.history import GapCode
+from fhir_mapping.model.treatment import EndReason
 from tests.build import SNOMED, coded, reported
-from tests.mapping.reading import read
+from tests.mapping.reading import gaps, read
 
 PROGRESSION, TOXICITY, COMPLETION = EndReason.PROGRESSION, EndReason.TOXICITY, EndReason.COMPLETION
 
@@ -126,3 +127,23 @@ def test_what_a_drug_was_given_for_is_the_reason_of_its_end_only_in_few_words(
     text: str, expected: EndReason | None
 ) -> None:
     assert reason(reasonCode=[{"text": text}]) is expected
+
+
+@pytest.mark.parametrize(
+    ("good", "expected"),
+    [
+        pytest.param("Disease progression", PROGRESSION, id="progression stands"),
+        pytest.param("Neutropenia", None, id="what was lost may have been a progression"),
+    ],
+)
+def test_one_unreadable_reason_costs_no_other(good: str, expected: EndReason | None) -> None:
+    lossy = [{"text": good}, {"coding": [{"code": {}}]}]
+    assert reason(statusReason=lossy) is expected
+    assert gaps(read(reported("teclistamab", "2026-01-05", "2026-03-01", "stopped", statusReason=lossy))) == {
+        GapCode.PRUNED
+    }
+    assert reason(statusReason=[{"text": good}, {"coding": [{"code": 5}]}]) is not None
+
+
+def test_a_bare_text_is_a_reason() -> None:
+    assert reason(statusReason="Disease progression") is PROGRESSION
