@@ -1,25 +1,47 @@
 """From single records to courses of a drug, CAR T infusions and progression events."""
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.dates import Answer, ClinicalDate, earliest_of, latest_of
-from fhir_mapping.model.history import CarTInfusion, Course, Exposure, Progression
+from fhir_mapping.model.patient import OTHER_B_CELLS, Problem
+from fhir_mapping.model.treatment import (
+    CarTInfusion,
+    Course,
+    Exposure,
+    OtherCellTherapy,
+    Progression,
+    StemCellCollection,
+    SupportiveCare,
+    TCellCollection,
+    Transplant,
+    TransplantKind,
+)
 from fhir_mapping.model.vocabulary import Certainty, Tier
+from fhir_mapping.nearby import Nearby
+
+# Of records of one worsening on one day, the one that states it best is named
+_PRIORITIES = {"Observation": 0, "DiagnosticReport": 1, "Condition": 2}
 
 
-def courses(exposures: Iterable[Exposure], catalog: Catalog, today: ClinicalDate) -> tuple[Course, ...]:
-    """Join the records of each drug into courses.
+def courses(
+    exposures: Iterable[Exposure], catalog: Catalog, today: ClinicalDate, cells: Iterable[CarTInfusion] = ()
+) -> tuple[Course, ...]:
+    """Join the records of each drug into courses; what prepared for CAR T cells is none with the doses before.
 
     What was only ordered, or is only possible, stays a course of its own and never lends its dates to proven
     doses; an ended order that recorded doses explain is left out, since it adds nothing to them.
     """
-    by_drug: dict[str, list[Exposure]] = defaultdict(list)
+    by_drug: dict[tuple[str, ClinicalDate | None], list[Exposure]] = defaultdict(list)
+    infused = [i.infused for i in cells if i.infused is not None and i.certainty is Certainty.STATED]
+    preparing = catalog.definitions["lymphodepletion"]["drugs"]
     for exposure in exposures:
-        by_drug[exposure.drug.id].append(exposure)
+        day = _prepares_for(exposure, infused, catalog) if infused and exposure.drug.id in preparing else None
+        by_drug[exposure.drug.id, day].append(exposure)
     found: list[Course] = []
     for records in by_drug.values():
         given = [r for r in records if _is_given(r)]
@@ -27,10 +49,19 @@ def courses(exposures: Iterable[Exposure], catalog: Catalog, today: ClinicalDate
         undated = [r for r in given if r.last_dose is None]
         joined = _join(dated, catalog.days("course_gap"))
         found += joined
-        if not (joined and all(r.ended for r in undated)):
-            found += [_course([r]) for r in undated]
+        # A record that names no date is explained by dated doses; one whose date is lost may be of any day
+        unexplained = [r for r in undated if r.tier is not Tier.UNDATED or not (joined and r.ended)]
+        found += [_course([r]) for r in unexplained]
         found += [_course([r]) for r in records if not _is_given(r) and not _is_explained(r, joined)]
     return tuple(sorted(found, key=lambda course: _order_of(course, today)))
+
+
+def _prepares_for(record: Exposure, infused: list[ClinicalDate], catalog: Catalog) -> ClinicalDate | None:
+    """Find the infusion before which a record certainly lies, by no more days than lymphodepletion takes."""
+    if record.first_dose is None or record.last_dose is None:
+        return None
+    first, last, days = record.first_dose, record.last_dose, catalog.days("lymphodepletion")
+    return next((on for on in infused if first.days_until(on).most <= days and last.days_until(on).fewest >= 0), None)
 
 
 def _is_given(record: Exposure) -> bool:
@@ -41,7 +72,7 @@ def _is_explained(record: Exposure, given: list[Course]) -> bool:
     """Whether doses on or after the day an ended order was written show what became of it."""
     if record.tier is not Tier.PRESUMPTIVE or not record.ended or record.first_dose is None:
         return False
-    written = record.first_dose.earliest
+    written = (record.source.on or record.first_dose).latest
     return any(course.last_dose is not None and course.last_dose.earliest >= written for course in given)
 
 
@@ -87,28 +118,115 @@ def _course(records: list[Exposure]) -> Course:
     )
 
 
+def continues(course: Course, on: ClinicalDate, catalog: Catalog) -> Answer:
+    """Whether a dose on that day goes on with a course: the same drug, given less than the gap of a course before.
+
+    What was only ordered or may have been given, and what has no date, leaves it open.
+    """
+    if course.last_dose is None:
+        return Answer.UNKNOWN
+    is_soon = course.last_dose.days_until(on).less_than(catalog.days("course_gap"))
+    return Answer.UNKNOWN if is_soon is Answer.YES and not course.is_proven_or_reported else is_soon
+
+
 def _order_of(course: Course, today: ClinicalDate) -> tuple[object, ...]:
     return ((course.last_dose or today).latest, course.drug.id, course.tier, course.sources[0].reference)
 
 
-def infusions(records: Iterable[CarTInfusion], same_days: int) -> tuple[CarTInfusion, ...]:
+def t_cell_collections(
+    records: Iterable[TCellCollection],
+    stem_cells: Iterable[StemCellCollection],
+    supportive_care: Iterable[SupportiveCare],
+    catalog: Catalog,
+) -> tuple[TCellCollection, ...]:
+    """Give the collections of T cells, but for those that a mobiliser or another record shows to be of stem cells."""
+    near = catalog.days("stem_cell_mobiliser")
+    mobilisers = catalog.definitions["stem_cell_mobiliser"]["drugs"]
+    doses = [
+        care.last_dose
+        for care in supportive_care
+        if care.drug.id in mobilisers and care.was_given and care.last_dose is not None
+    ]
+    is_mobilised = _closeness(doses, near)
+    is_of_stem_cells = _closeness([found.collected for found in stem_cells if found.collected is not None], 0)
+    return tuple(
+        collection
+        for collection in records
+        if (on := collection.collected) is None or not (is_mobilised(on) or is_of_stem_cells(on))
+    )
+
+
+def _closeness(others: list[ClinicalDate], days: int) -> Callable[[ClinicalDate], bool]:
+    """Make the question whether one of some dates certainly lies at most so many days from another."""
+    index = _index(others)
+
+    def is_close(day: ClinicalDate) -> bool:
+        aparts = (others[i].days_until(day) for i in index.near(day, days))
+        return any(apart.fewest >= -days and apart.most <= days for apart in aparts)
+
+    return is_close
+
+
+def _index(dates: Iterable[ClinicalDate | None]) -> Nearby:
+    index = Nearby()
+    for number, on in enumerate(dates):
+        index.put(number, on)
+    return index
+
+
+def infusions(
+    records: Iterable[CarTInfusion],
+    others: Iterable[OtherCellTherapy],
+    same_days: int,
+    problems: Iterable[Problem] = (),
+) -> tuple[CarTInfusion, ...]:
     """Join the records of one infusion: close dates, and products that do not contradict each other.
 
-    A history code without date or product is explained by any stated infusion that has a date.
+    A history code without date or product is explained by any stated infusion that has a date. Beside cells against
+    another disease, or another B-cell malignancy, it only makes an infusion possible, since it may mean those. So does
+    an infusion without product close to a dose of such cells.
     """
+    records, others = list(records), [other for other in others if other.certainty is Certainty.STATED]
     joined: list[CarTInfusion] = []
+    index = Nearby()
     dated = [r for r in records if r.infused is not None]
     for record in sorted(dated, key=_infusion_order):
-        same = next((i for i, other in enumerate(joined) if _is_same(record, other, same_days)), None)
+        near = index.near(record.infused, same_days)
+        same = next((i for i in near if _is_same(record, joined[i], same_days)), None)
         if same is None:
+            index.put(len(joined), record.infused)
             joined.append(record)
         else:
             joined[same] = _merge(joined[same], record)
     stated = [r for r in joined if r.certainty is Certainty.STATED]
     undated = [r for r in records if r.infused is None]
     products = {r.product for r in stated}
-    joined += [r for r in undated if not (stated and (r.product is None or r.product in products))]
-    return tuple(joined)
+    # Only what names no date is explained by one that has a date; an infusion whose date is lost may be another
+    undated = [
+        r
+        for r in undated
+        if r.tier is not Tier.UNDATED or not (stated and (r.product is None or r.product in products))
+    ]
+    if others or any(problem.concept == OTHER_B_CELLS for problem in problems):
+        undated = [replace(r, certainty=Certainty.POSSIBLE) if r.product is None else r for r in undated]
+    return (*_beside(joined, others, same_days), *undated)
+
+
+def _beside(joined: list[CarTInfusion], others: list[OtherCellTherapy], same_days: int) -> Iterator[CarTInfusion]:
+    """Leave it open whether an unnamed infusion was one of other cells that were given on the same days."""
+    index = _index(other.infused for other in others)
+    for infusion in joined:
+        near = index.near(infusion.infused, same_days) if infusion.product is None else ()
+        is_open = any(may_be_same_day(infusion.infused, others[i].infused, same_days) for i in near)
+        yield replace(infusion, certainty=Certainty.POSSIBLE) if is_open else infusion
+
+
+def may_be_same_day(first: ClinicalDate | None, second: ClinicalDate | None, days: int) -> bool:
+    """Whether two dates may lie at most so many days apart; a record without date may be of any day."""
+    if first is None or second is None:
+        return True
+    apart = first.days_until(second)
+    return apart.fewest <= days and apart.most >= -days
 
 
 def _infusion_order(record: CarTInfusion) -> tuple[object, ...]:
@@ -126,9 +244,7 @@ def _infusion_order(record: CarTInfusion) -> tuple[object, ...]:
 def _is_same(record: CarTInfusion, other: CarTInfusion, same_days: int) -> bool:
     if record.product and other.product and record.product != other.product:
         return False
-    assert record.infused is not None and other.infused is not None  # noqa: S101, PT018 - only dated ones
-    apart = other.infused.days_until(record.infused)
-    return apart.fewest <= same_days and apart.most >= -same_days
+    return may_be_same_day(record.infused, other.infused, same_days)
 
 
 def _merge(known: CarTInfusion, record: CarTInfusion) -> CarTInfusion:
@@ -141,6 +257,59 @@ def _merge(known: CarTInfusion, record: CarTInfusion) -> CarTInfusion:
     )
 
 
+def transplants(records: Iterable[Transplant], same_days: int) -> tuple[Transplant, ...]:
+    """Join the records of one transplant: close dates, and kinds that do not contradict each other.
+
+    What has no date is explained by a stated transplant that has one: a history code by any, a record of one kind by
+    that kind. Codes of history that are left are one fact, since they only say that there was a transplant.
+    """
+    records = list(records)
+    dated = [r for r in records if r.on is not None]
+    joined = _join_transplants(sorted(dated, key=_transplant_order), same_days)
+    known = {r.kind for r in joined if r.certainty is Certainty.STATED}
+    undated = [r for r in records if r.on is None and not (known and r.kind in known | {TransplantKind.UNKNOWN})]
+    return (*sorted(joined, key=_transplant_day), *_join_transplants(sorted(undated, key=_transplant_order), same_days))
+
+
+def _join_transplants(records: list[Transplant], same_days: int) -> list[Transplant]:
+    """Join records that come the surest first; uncertain ones add nothing but their source."""
+    joined: list[Transplant] = []
+    index = Nearby()
+    for record in records:
+        near = index.near(record.on, same_days)
+        same = next((i for i in near if _is_same_transplant(record, joined[i], same_days)), None)
+        if same is None:
+            index.put(len(joined), record.on)
+            joined.append(record)
+            continue
+        other = joined[same]
+        is_as_sure = record.certainty is other.certainty
+        on = min((other.on, record.on), key=_width) if is_as_sure else other.on
+        joined[same] = replace(other, on=on, sources=other.sources + record.sources)
+        index.put(same, on)
+    return joined
+
+
+def _width(on: ClinicalDate | None) -> int:
+    return (on.latest - on.earliest).days if on else 0
+
+
+def _is_same_transplant(record: Transplant, other: Transplant, same_days: int) -> bool:
+    if TransplantKind.UNKNOWN not in {record.kind, other.kind} and record.kind is not other.kind:
+        return False
+    return (record.on is None) is (other.on is None) and may_be_same_day(record.on, other.on, same_days)
+
+
+def _transplant_order(record: Transplant) -> tuple[object, ...]:
+    is_open = record.kind is TransplantKind.UNKNOWN
+    return record.certainty is not Certainty.STATED, is_open, _width(record.on), _transplant_day(record)
+
+
+def _transplant_day(record: Transplant) -> tuple[object, ...]:
+    first = record.on.earliest if record.on else date.max
+    return first, record.kind, record.sources[0].reference
+
+
 def progressions(records: Iterable[Progression], same_days: int) -> tuple[Progression, ...]:
     """Join records of one worsening; the first exact record of a group dates it.
 
@@ -148,13 +317,16 @@ def progressions(records: Iterable[Progression], same_days: int) -> tuple[Progre
     """
     records = list(records)
     undated = [r for r in records if r.on is None]
-    exact = [r.on.earliest for r in records if r.on and r.on.is_exact and r.certainty is Certainty.STATED]
+    exact = sorted(r.on.earliest for r in records if r.on and r.on.is_exact and r.certainty is Certainty.STATED)
     joined: list[Progression] = []
+    last: dict[Certainty, Progression] = {}  # of the exact ones: in their order, no other can be closer
     for record in sorted((r for r in records if r.on is not None), key=_progression_order):
-        if record.on and not record.on.is_exact and any(record.on.earliest <= d <= record.on.latest for d in exact):
-            continue
-        if not any(_is_same_progression(record, known, same_days) for known in joined):
+        if record.on and not record.on.is_exact:
+            if bisect_left(exact, record.on.earliest) == bisect_right(exact, record.on.latest):
+                joined.append(record)
+        elif not _is_same_progression(record, last.get(record.certainty), same_days):
             joined.append(record)
+            last[record.certainty] = record
     return tuple(sorted(joined, key=_progression_order)) + tuple(sorted(undated, key=lambda r: r.source.reference))
 
 
@@ -164,12 +336,12 @@ def _progression_order(record: Progression) -> tuple[object, ...]:
         record.on.earliest,
         record.on.latest,
         record.certainty is not Certainty.STATED,
+        _PRIORITIES.get(record.source.resource_type, len(_PRIORITIES)),
         record.source.reference,
     )
 
 
-def _is_same_progression(record: Progression, known: Progression, same_days: int) -> bool:
-    if record.on is None or known.on is None:
+def _is_same_progression(record: Progression, known: Progression | None, same_days: int) -> bool:
+    if record.on is None or known is None or known.on is None:
         return False
-    exact = record.on.is_exact and known.on.is_exact and record.certainty is known.certainty
-    return exact and known.on.days_until(record.on).at_most(same_days) is Answer.YES
+    return known.on.days_until(record.on).at_most(same_days) is Answer.YES

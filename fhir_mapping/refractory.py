@@ -11,13 +11,22 @@ from dataclasses import dataclass
 
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.dates import Answer
-from fhir_mapping.model.history import CarTInfusion, Course, EndReason, GapCode, Progression, TreatmentHistory
+from fhir_mapping.model.history import GapCode, TreatmentHistory
+from fhir_mapping.model.treatment import CarTInfusion, Course, EndReason, Progression, SourceRef
 from fhir_mapping.model.vocabulary import Certainty, Drug, DrugClass, Tier, Topic
 
 Which = Callable[[Drug], bool]  # the drugs that a question is about
 
 _RECORDS_OF_TREATMENT = frozenset(
-    {"Medication", "MedicationAdministration", "MedicationRequest", "MedicationStatement", "Procedure"}
+    {
+        "Immunization",
+        "Medication",
+        "MedicationAdministration",
+        "MedicationDispense",
+        "MedicationRequest",
+        "MedicationStatement",
+        "Procedure",
+    }
 )
 _LOST = frozenset({GapCode.UNREADABLE, GapCode.VERSION_CONFLICT})
 
@@ -26,22 +35,32 @@ _LOST = frozenset({GapCode.UNREADABLE, GapCode.VERSION_CONFLICT})
 class ClassExposure:
     """Whether enough drugs of every class were given, and whether the myeloma is refractory to as many of each.
 
-    `given` are the drugs that count for it; `not_shown` the classes of which too few were proven. All is inferred.
+    `given` are the drugs that count for it, `sources` their records; `not_shown` the classes of which too few were
+    proven. All is inferred.
     """
 
     exposed: Answer
     refractory: Answer
     given: tuple[Drug, ...]
     not_shown: tuple[DrugClass, ...]
+    sources: tuple[SourceRef, ...] = ()
     inferred: bool = True
 
 
 def all_treatment_was_read(history: TreatmentHistory) -> bool:
     """Whether treatment that is not in the history was not given: all was read, and every entry was recognised."""
+    return _no_record_is_missing(history) and not history.unrecognised
+
+
+def all_cells_were_read(history: TreatmentHistory) -> bool:
+    """Whether CAR T cells that are not in the history were not given."""
+    return _no_record_is_missing(history) and not any(entry.may_be_cell_therapy for entry in history.unrecognised)
+
+
+def _no_record_is_missing(history: TreatmentHistory) -> bool:
     return (
         history.coverage.is_complete(Topic.TREATMENT)
         and history.coverage.is_complete(Topic.CELL_THERAPY)
-        and not history.unrecognised
         and not any(gap.code in _LOST and gap.resource_type in _RECORDS_OF_TREATMENT for gap in history.gaps)
     )
 
@@ -148,6 +167,7 @@ def _class_exposure(history: TreatmentHistory, catalog: Catalog, definition: str
     exposed: dict[DrugClass, Answer] = {}
     refractory: list[Answer] = []
     given: list[Drug] = []
+    counted: list[Drug] = []
     for name, count in catalog.definitions[definition]["classes"].items():
         substances = _substances(history, DrugClass(name), catalog)
         was_given = [
@@ -158,13 +178,23 @@ def _class_exposure(history: TreatmentHistory, catalog: Catalog, definition: str
         ]
         exposed[DrugClass(name)] = _at_least(count, was_given, _absence(history))
         refractory.append(_at_least(count, failed, _absence(history)))
-        given += (drugs[0] for drugs, answer in zip(substances, was_given, strict=True) if answer is Answer.YES)
+        shown = [drugs for drugs, answer in zip(substances, was_given, strict=True) if answer is Answer.YES]
+        given += (drugs[0] for drugs in shown)
+        counted += (drug for drugs in shown for drug in drugs)
     return ClassExposure(
         exposed=_all_of(exposed.values()),
         refractory=_all_of(refractory),
         given=tuple(given),
         not_shown=tuple(drug_class for drug_class, answer in exposed.items() if answer is not Answer.YES),
+        sources=_sources_of(counted, history),
     )
+
+
+def _sources_of(drugs: list[Drug], history: TreatmentHistory) -> tuple[SourceRef, ...]:
+    """List the records that prove the doses of some drugs, and every progression, in an order of their own."""
+    doses = [source for c in history.courses if c.drug in drugs and c.is_proven_or_reported for source in c.sources]
+    progressions = [event.source for event in history.progressions]
+    return tuple(sorted({*doses, *progressions}, key=lambda source: (source.reference, str(source.on))))
 
 
 def _substances(history: TreatmentHistory, drug_class: DrugClass, catalog: Catalog) -> list[list[Drug]]:

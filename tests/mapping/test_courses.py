@@ -1,11 +1,15 @@
 """From single records to courses of a drug, CAR T infusions and progression events."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from fhir_mapping.model.history import EndReason
+from fhir_mapping.catalog.loader import load
+from fhir_mapping.courses import continues, infusions
+from fhir_mapping.model.dates import Answer, ClinicalDate
+from fhir_mapping.model.treatment import EndReason
 from fhir_mapping.model.vocabulary import Certainty, Tier
 from tests.build import AS_OF, Resource, condition, given, infusion, ordered, procedure, progression, relapse, reported
 from tests.mapping.reading import read, span
@@ -139,6 +143,42 @@ def test_a_record_without_date_alone_is_a_course_without_dates() -> None:
     assert course.last_dose is None
 
 
+# --- Going on with a course ---
+
+
+@pytest.mark.parametrize(
+    ("record", "answer", "why"),
+    [
+        (given("teclistamab", days_before_today(112)), Answer.YES, "112 days before: fewer than 113"),
+        (given("teclistamab", days_before_today(113)), Answer.NO, "113 days before: a new course"),
+        (given("teclistamab", TODAY), Answer.YES, "today"),
+        (reported("teclistamab", "2026-01-05", "2026-11-01"), Answer.YES, "reported as taken until November"),
+        (reported("teclistamab", "2026-01-05", status="active", asserted=TODAY), Answer.YES, "still given"),
+        (given("teclistamab", "2026-08"), Answer.YES, "some day in August, at most 111 days before"),
+        (given("teclistamab", "2026-07"), Answer.UNKNOWN, "some day in July, 112 to 142 days before"),
+        (given("teclistamab", "2026-06"), Answer.NO, "some day in June"),
+        (given("teclistamab", None), Answer.UNKNOWN, "on an unknown day"),
+        (given("teclistamab", "2026-11-01", "unknown"), Answer.UNKNOWN, "perhaps given"),
+        (given("teclistamab", "2026-07-01", "unknown"), Answer.NO, "perhaps given, but too long before"),
+        (ordered("teclistamab", "2026-11-01"), Answer.UNKNOWN, "only ordered"),
+    ],
+)
+def test_a_dose_today_goes_on_with_a_course(record: Resource, answer: Answer, why: str) -> None:
+    (course,) = read(record).courses
+    assert continues(course, ClinicalDate.on(AS_OF), load()) is answer, why
+
+
+@pytest.mark.parametrize("doses", [("2025-01-10", "2025-05-02"), ("2025-05-02", "2025-01-10")])
+def test_a_course_has_one_gap_or_none_in_any_order(doses: tuple[str, str]) -> None:
+    assert len(read(*(given("elranatamab", on) for on in doses)).courses) == 1
+    assert len(read(*(given("elranatamab", on) for on in (*doses, "2025-08-23"))).courses) == 2
+
+
+def test_a_vague_dose_that_may_be_near_enough_belongs_to_the_course() -> None:
+    assert len(read(given("teclistamab", "2026-01-10"), given("teclistamab", "2026-05")).courses) == 1
+    assert len(read(given("teclistamab", "2026-01-10"), given("teclistamab", "2026-06")).courses) == 2
+
+
 # --- CAR T infusions ---
 
 
@@ -187,7 +227,7 @@ def test_a_history_code_is_explained_by_a_dated_infusion(other: list[Resource], 
 
 
 def test_an_undated_product_is_explained_only_by_a_stated_infusion_of_that_product() -> None:
-    undated = infusion(None, "idecabtagene vicleucel")
+    undated = reported("idecabtagene vicleucel")
     assert len(read(undated, infusion("2026-03-05", "idecabtagene vicleucel")).infusions) == 1
     assert len(read(undated, infusion("2026-03-05")).infusions) == 2
     possible = infusion("2024-03-05", "idecabtagene vicleucel", status="unknown")
@@ -197,6 +237,33 @@ def test_an_undated_product_is_explained_only_by_a_stated_infusion_of_that_produ
         if found.product and found.certainty is Certainty.STATED
     }
     assert stated == {"idecabtagene vicleucel", "ciltacabtagene autoleucel"}
+
+
+@pytest.mark.parametrize(
+    ("others", "certainty", "why"),
+    [
+        ([], Certainty.STATED, "nothing else is on record"),
+        ([given("axicabtagene ciloleucel", "2026-03-12")], Certainty.POSSIBLE, "cells against lymphoma 7 days apart"),
+        ([given("axicabtagene ciloleucel", "2026-03-13")], Certainty.STATED, "8 days apart: other cells"),
+        ([given("axicabtagene ciloleucel", None)], Certainty.POSSIBLE, "cells against lymphoma on an unknown day"),
+        ([given("axicabtagene ciloleucel", "2026-03-05", "unknown")], Certainty.STATED, "perhaps given"),
+    ],
+)
+def test_an_unnamed_infusion_may_be_the_one_of_other_cells(
+    others: list[Resource], certainty: Certainty, why: str
+) -> None:
+    (found,) = read(infusion("2026-03-05", None), *others).infusions
+    assert found.certainty is certainty, why
+    (named,) = read(infusion("2026-03-05"), *others).infusions
+    assert named.certainty is Certainty.STATED
+
+
+def test_another_b_cell_malignancy_leaves_a_history_code_open() -> None:
+    history = read(condition("Z92.850"), condition("C83.30"))
+    same_days = load().days("same_infusion")
+    records = [replace(found, certainty=Certainty.STATED) for found in history.infusions]
+    assert [i.certainty for i in infusions(records, (), same_days, history.problems)] == [Certainty.POSSIBLE]
+    assert [i.certainty for i in infusions(records, (), same_days)] == [Certainty.STATED]
 
 
 def test_an_infusion_that_was_not_done_and_a_later_one_are_one_infusion() -> None:
@@ -241,3 +308,17 @@ def test_a_chain_of_events_is_counted_from_its_first() -> None:
 )
 def test_a_less_certain_event_is_kept_apart(other: Any) -> None:
     assert len(read(progression("2026-03-05"), other).progressions) == 2
+
+
+def test_lymphodepletion_is_no_course_with_the_bridging_before_it() -> None:
+    bridging, lymphodepletion = given("cyclophosphamide", "2025-12-22"), given("cyclophosphamide", "2026-01-21")
+    first, second = read(bridging, lymphodepletion, infusion("2026-01-26")).courses
+    assert (first.last_dose, second.first_dose) == (span("2025-12-22"), span("2026-01-21"))
+    (joined,) = read(bridging, lymphodepletion).courses
+    assert joined.last_dose == span("2026-01-21")
+
+
+@pytest.mark.parametrize(("day", "courses"), [("2026-01-19", 2), ("2026-01-18", 1)])
+def test_lymphodepletion_lies_at_most_seven_days_before_the_cells(day: str, courses: int) -> None:
+    records = [given("cyclophosphamide", "2025-12-22"), given("cyclophosphamide", day), infusion("2026-01-26")]
+    assert len(read(*records).courses) == courses

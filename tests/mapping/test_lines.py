@@ -10,6 +10,7 @@ from fhir_mapping.catalog.loader import load
 from fhir_mapping.lines import LineCount, lines_of_therapy
 from fhir_mapping.model.coverage import Coverage, Level, TopicCoverage
 from fhir_mapping.model.history import DataGap, GapCode, TreatmentHistory
+from fhir_mapping.model.treatment import TransplantKind
 from fhir_mapping.model.vocabulary import Topic
 from tests.build import (
     Resource,
@@ -52,6 +53,13 @@ DKD = [
     reported("dexamethasone", "2024-10-01", "2026-10-30"),
 ]
 CASE_2 = [*VRD, MAINTENANCE, progression("2024-09-10"), *DKD, progression("2026-11-10")]
+VRD_ENDED = "2021-03-20"
+TRANSPLANTED = "2021-05-05"
+MELPHALAN = given("melphalan", "2021-05-03")
+ASCT = procedure("38241", TRANSPLANTED)
+VRD_AGAIN = [reported(name, "2021-08-01", "2021-10-01") for name in ("bortezomib", "lenalidomide", "dexamethasone")]
+LATE = [reported(name, "2020-11-10", "2021-10-01") for name in ("bortezomib", "lenalidomide")]
+HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 COLLECTED = procedure("38225", "2026-03-02")
 CILTA_CEL = infusion("2026-04-20")
 
@@ -104,8 +112,8 @@ ROWS = [
         (1, 3), "an undated progression may have come before maintenance, or before DKd",
     ),
     Row(
-        [*VRD, given("melphalan", "2021-05-03"), MAINTENANCE, progression("2024-09-10"), *DKD],
-        (2, 3), "melphalan may be a transplant of the same programme: transplants are not read",
+        [*VRD, MELPHALAN, MAINTENANCE, progression("2024-09-10"), *DKD],
+        (2, 3), "melphalan may be a line or the transplant, which is not on record",
     ),
     # Progression against the day of the change
     Row([*VRD, progression("2022-01-10"), given("daratumumab", "2022-01-10")], (2, 2), "progression on the day itself"),
@@ -147,7 +155,116 @@ ROWS = [
         [*VRD, progression("2021-05-01"), reported("lenalidomide", after("2021-03-20", 184), "2023-01-01")],
         (2, 2), "the same drug long after, and after progression, is a new line",
     ),
-    Row([*VRD, reported("ixazomib", "2021-06-01", "2023-01-01")], (1, 2), "a new single drug may be maintenance"),
+    Row([*VRD, reported("ixazomib", after(VRD_ENDED, 183), "2023-01-01")], (1, 1), "ixazomib alone is maintenance"),
+    Row([*VRD, reported("ixazomib", after(VRD_ENDED, 184), "2023-01-01")], (1, 2), "184 days after VRd it is open"),
+    Row([*VRD, reported("ixazomib", after(VRD_ENDED, -1), "2023-01-01")], (1, 2), "begun before VRd ended"),
+    Row([*VRD, reported("pomalidomide", "2021-06-01", "2023-01-01")], (1, 2), "pomalidomide is no usual maintenance"),
+    Row([*VRD, given("Darzalex Faspro", "2021-06-01")], (1, 1), "daratumumab alone, under the skin too"),
+    Row(
+        [*VRD, progression("2021-05-01"), reported("ixazomib", "2021-06-01", "2023-01-01")],
+        (2, 2), "after progression it is a new line",
+    ),
+    Row(
+        [*VRD, progression(None), reported("ixazomib", "2021-06-01", "2023-01-01")],
+        (1, 2), "an undated progression may have come before it",
+    ),
+    Row(
+        [*VRD, reported("ixazomib", "2021-06-01", "2023-01-01"), given("daratumumab", after("2021-06-01", 60))],
+        (1, 2), "ixazomib and daratumumab 60 days later: no maintenance with one drug",
+    ),
+    Row(
+        [*VRD, reported("ixazomib", "2021-06-01", "2023-01-01"), given("selinexor", after("2021-06-01", 61))],
+        (1, 2), "ixazomib is maintenance, and why selinexor was added 61 days later is not recorded",
+    ),
+    Row(
+        [
+            reported("bortezomib", "2020-11-10", "2021-07-01"),
+            reported("lenalidomide", "2020-11-10", "2020-12-20"),
+            reported("lenalidomide", after("2021-07-01", 183), "2023-01-01"),
+        ],
+        (1, 1), "a drug of the regimen, 183 days after the last of its drugs ended",
+    ),
+    # Transplants: induction, mobilisation, conditioning, transplant, consolidation and maintenance are one programme
+    Row([*VRD, MELPHALAN, ASCT, MAINTENANCE, progression("2024-09-10"), *DKD], (2, 2), "Case 2 with its transplant"),
+    Row([*CASE_2, condition("Z94.84"), ASCT], (2, 2), "a history code is the transplant on record"),
+    Row([*CASE_2, condition("Z94.84")], (2, 3), "alone it has no date: a second transplant would be a line"),
+    Row([*VRD, procedure("38241", after("2020-11-10", 365))], (1, 1), "365 days after the start of VRd"),
+    Row([*VRD, procedure("38241", after("2020-11-10", 366))], (1, 2), "366 days after: perhaps a line of its own"),
+    Row([*VRD, procedure("38241", "2021")], (1, 2), "some day in 2021, up to 416 days after"),
+    Row([*VRD, procedure("38241", "2021-05")], (1, 1), "some day in May 2021"),
+    Row([*VRD, procedure("38241", "2021-05-05", "unknown")], (1, 1), "if it took place, it was part of the programme"),
+    Row([*VRD, procedure("38241", "2021-05-05", "not-done")], (1, 1), "not done"),
+    Row([*VRD, progression("2021-04-01"), ASCT], (2, 2), "after progression it is salvage: a new line"),
+    Row([*VRD, progression(None), ASCT], (1, 2), "an undated progression may have come before it"),
+    Row([*VRD, progression("2021-06-01"), ASCT], (1, 1), "progression after it says nothing of it"),
+    Row(
+        [*CASE_2[:-1], procedure("38241", after("2024-10-01", 120))],
+        (2, 2), "a salvage transplant within a year of DKd belongs to DKd",
+    ),
+    Row([ASCT], (1, 1), "a transplant proves that there was a line"),
+    Row([condition("Z94.84")], (0, 1), "its code proves none: it may be of another disease"),
+    Row([*VRD, ASCT, procedure("38241", after(TRANSPLANTED, 183))], (1, 1), "tandem: the second 183 days later"),
+    Row(
+        [*LATE, procedure("38241", after("2020-11-10", 340)), procedure("38241", after("2020-11-10", 340 + 183))],
+        (1, 1), "tandem, also more than a year after the regimen began",
+    ),
+    Row(
+        [*LATE, procedure("38241", after("2020-11-10", 340)), procedure("38241", after("2020-11-10", 340 + 184))],
+        (1, 2), "184 days apart and more than a year after: perhaps salvage",
+    ),
+    Row(
+        [*VRD, ASCT, progression("2021-08-01"), procedure("38241", after(TRANSPLANTED, 183))],
+        (2, 2), "a second transplant after progression is salvage",
+    ),
+    Row([*VRD, procedure("38240", "2021-05-05")], (1, 2), "allogeneic: a new line unless it was planned"),
+    Row([*VRD, progression("2021-04-01"), procedure("38240", "2021-05-05")], (2, 2), "allogeneic after progression"),
+    Row(
+        [*VRD, procedure("38240", "2020-12"), given("venetoclax", "2020-12-15")],
+        (1, 2), "what may precede a transplant of that month joins the regimen all the same",
+    ),
+    Row([*VRD, procedure("S2150", "2021-05-05", system=HCPCS)], (1, 2), "whose cells is not said"),
+    Row([*VRD, procedure("38242", "2021-05-05")], (1, 1), "donor lymphocytes are no transplant"),
+    # Maintenance after the transplant
+    Row([*VRD, ASCT, reported("bortezomib", after(TRANSPLANTED, 183), "2023-01-01")], (1, 1), "183 days after it"),
+    Row([*VRD, ASCT, reported("bortezomib", after(TRANSPLANTED, 184), "2023-01-01")], (1, 2), "184 days after it"),
+    Row([*VRD, ASCT, reported("ixazomib", after(TRANSPLANTED, 183), "2023-01-01")], (1, 1), "ixazomib, 183 days after"),
+    Row([*VRD, ASCT, reported("ixazomib", after(TRANSPLANTED, 184), "2023-01-01")], (1, 2), "ixazomib, 184 days after"),
+    Row([*VRD, ASCT, *VRD_AGAIN], (1, 1), "consolidation with the drugs of the regimen"),
+    Row(
+        [*VRD, ASCT, reported("carfilzomib", "2021-09-01", "2021-12-01")], (1, 2), "new drug in consolidation: open",
+    ),
+    Row(
+        [*VRD, ASCT, reported("ixazomib", "2021-08-10", "2023-01-01"), reported("carfilzomib", "2021-08-10")],
+        (1, 2), "two new drugs are no maintenance",
+    ),
+    Row([*VRD, ASCT, progression("2021-07-10"), given("ixazomib", "2021-08-10")], (2, 2), "after progression: a line"),
+    # What only prepares for the cells
+    Row([*VRD, given("melphalan", after(TRANSPLANTED, -7)), ASCT], (1, 1), "melphalan 7 days before is conditioning"),
+    Row([*VRD, given("melphalan", after(TRANSPLANTED, -8)), ASCT], (1, 2), "8 days before it may be treatment"),
+    Row([*VRD, given("melphalan", after(TRANSPLANTED, 1)), ASCT], (1, 2), "a day after it is none"),
+    Row([*VRD, MELPHALAN, procedure("38241", TRANSPLANTED, "unknown")], (1, 2), "if there was no transplant: a line"),
+    Row(
+        [*VRD, given("cyclophosphamide", "2021-04-01"), procedure("38206", after("2021-04-01", 21))],
+        (1, 1), "cyclophosphamide 21 days before a stem cell collection mobilised the cells",
+    ),
+    Row(
+        [*VRD, given("cyclophosphamide", "2021-04-01"), procedure("38206", after("2021-04-01", 22))],
+        (1, 2), "22 days before it may be treatment",
+    ),
+    Row(
+        [*VRD, reported("cyclophosphamide", "2021-04-01", "2021-05-01"), procedure("38206", "2021-04-20")],
+        (1, 2), "given on after the collection it was no mobilisation alone",
+    ),
+    Row([*VRD, given("cyclophosphamide", "2021-04-01"), procedure("38206", None)], (1, 2), "collected on some day"),
+    Row([*VRD, procedure("38206", "2021-04-20")], (1, 1), "a collection of stem cells is no line"),
+    Row(
+        [*VRD, COLLECTED, given("plerixafor", after("2026-03-02", -4)), given("talquetamab", "2026-03-05"), CILTA_CEL],
+        (2, 3), "plerixafor 4 days before: stem cells were collected, so talquetamab was no bridging",
+    ),
+    Row(
+        [*VRD, COLLECTED, given("plerixafor", after("2026-03-02", -5)), given("talquetamab", "2026-03-05"), CILTA_CEL],
+        (2, 2), "5 days before says nothing of the collection",
+    ),
     # CAR T cells
     Row([CILTA_CEL], (1, 1), "an infusion is a line"),
     Row([*CASE_2, infusion("2026-11-20")], (3, 3), "DKd began long before: it was no bridging"),
@@ -285,16 +402,26 @@ def test_case_2_reads_as_two_certain_lines() -> None:
 def test_the_line_of_car_t_cells_names_its_bridging_and_lymphodepletion() -> None:
     bridging = reported("talquetamab", "2026-03-05", "2026-04-10")
     cells = count(*VRD, COLLECTED, bridging, given("cyclophosphamide", "2026-04-15"), CILTA_CEL).lines[1]
-    assert [drug.name for drug in cells.drugs] == ["ciltacabtagene autoleucel", "cyclophosphamide", "talquetamab"]
+    assert [drug.name for drug in cells.drugs] == ["talquetamab", "cyclophosphamide", "ciltacabtagene autoleucel"]
     assert cells.first_day == span("2026-03-05")
     assert cells.reasons == (
         "CAR T cells are a line of their own, with their bridging and lymphodepletion.",
-        "cyclophosphamide was lymphodepletion.",
         "talquetamab was bridging between T-cell collection and infusion.",
+        "cyclophosphamide was lymphodepletion.",
     )
 
 
 WHY = [
+    ([*VRD, progression("2021-04-01"), ASCT], "The myeloma progressed (2021-04-01) before the autologous transplant."),
+    (
+        [*VRD, procedure("38241", "2022-05-05")],
+        "No regimen certainly led to the autologous transplant within 365 days.",
+    ),
+    ([*VRD, procedure("38240", "2021-05-05")], "An allogeneic transplant is a line of its own unless it was planned"),
+    ([*VRD, procedure("S2150", "2021-05-05", system=HCPCS)], "The record of the stem cell transplant does not say"),
+    ([*VRD, procedure("38240", "2021")], "The allogeneic transplant is dated no better than 2021-01-01 to"),
+    ([*VRD, ASCT, procedure("38241", "2021-10-01")], "The first treatment of myeloma on record."),
+    ([*VRD, given("ixazomib", "2021-06-01")], "ixazomib was started within 183 days of the transplant or the end of"),
     (
         [*VRD, MAINTENANCE, *DKD],
         "carfilzomib was started within 183 days of other treatment: it may be its maintenance",
@@ -333,8 +460,46 @@ def test_a_line_names_its_progression_also_where_an_order_came_first() -> None:
     assert "The myeloma progressed (2024-09-10) before daratumumab was started." in second.reasons
 
 
+CASE_2_WITH_TRANSPLANT = [
+    *VRD,
+    given("cyclophosphamide", "2021-04-05"),
+    procedure("38206", "2021-04-16"),
+    MELPHALAN,
+    ASCT,
+    MAINTENANCE,
+    progression("2024-09-10"),
+    *DKD,
+    progression("2026-11-10"),
+]
+
+
+def test_the_line_of_a_transplant_names_what_belonged_to_it() -> None:
+    first, second = count(*CASE_2_WITH_TRANSPLANT).lines
+    assert [drug.name for drug in first.drugs] == ["bortezomib", "lenalidomide", "cyclophosphamide", "melphalan"]
+    assert [(transplant.kind, transplant.on) for transplant in first.transplants] == [
+        (TransplantKind.AUTOLOGOUS, span(TRANSPLANTED))
+    ]
+    assert not second.transplants
+    assert first.reasons == (
+        "The first treatment of myeloma on record.",
+        "lenalidomide was started within 60 days.",
+        "The autologous transplant within 365 days of the start of a regimen is part of its programme.",
+        "cyclophosphamide mobilised stem cells.",
+        "melphalan prepared for the transplant.",
+    )
+    assert (first.first_day, first.last_day) == (span("2020-11-10"), span("2024-09-10"))
+    assert len(first.sources) == 6
+
+
+@pytest.mark.parametrize("records", [CASE_2_WITH_TRANSPLANT, CASE_2_WITH_TRANSPLANT[::-1]])
+def test_case_2_with_its_transplant_is_two_lines_in_any_order(records: list[Resource]) -> None:
+    found = count(*records)
+    assert (found.minimum, found.maximum, found.reasons) == (2, 2, ())
+
+
 VIGNETTES = [
     ("V01", CASE_2, 2, 2, "lines=2"),
+    ("V01", CASE_2_WITH_TRANSPLANT, 2, 2, "VRd, transplant and maintenance are one line, DKd the second"),
     ("V04", CASE_2, 2, 2, "fewer than the 4 of the teclistamab label"),
     ("V14", [given("teclistamab", "2026-09-01", "entered-in-error")], 0, 0, "in error"),
     ("V15", [reported("teclistamab", "2026-12-01", status="intended")], 0, 0, "planned is not given"),

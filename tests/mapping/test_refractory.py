@@ -9,7 +9,7 @@ import pytest
 from fhir_mapping.catalog.loader import load
 from fhir_mapping.model.coverage import Coverage, Level, TopicCoverage
 from fhir_mapping.model.dates import Answer
-from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.history import DataGap, GapCode, TreatmentHistory
 from fhir_mapping.model.vocabulary import Antigen, DrugClass, Topic
 from fhir_mapping.refractory import ClassExposure, Which, exposed_to, penta_drug, refractory_to, triple_class
 from tests.build import Resource, condition, given, infusion, ordered, progression, relapse, reported
@@ -101,6 +101,10 @@ ROWS = [
     Row([reported("lenalidomide", None), progression("2026-02-01")], UNKNOWN, "given on unknown days"),
     Row([given("novelmab", START)], UNKNOWN, "a drug that we do not know may be another name of it"),
     Row([reported("lenalidomide", START, status="not-taken"), progression("2025-02-01")], NO, "not taken"),
+    Row([given("dexamethasone", START), progression("2025-02-01")], NO, "a premedication is no dose of it"),
+    Row([ordered("lenalidomide", START, "cancelled"), progression("2025-02-01")], NO, "the order was cancelled"),
+    Row([given("lenalidomide", START), progression(after(START, 60))], YES, "one dose, progression 60 days later"),
+    Row([given("lenalidomide", START), progression(after(START, 61))], UNKNOWN, "one dose, progression 61 days later"),
     # Several courses
     Row(
         [FOR_TOXICITY, progression(after(LAST, 61)), reported("lenalidomide", "2026-08-01", "2026-09-01")],
@@ -272,6 +276,24 @@ def test_classes_that_were_not_shown_are_named() -> None:
     assert found.inferred
 
 
+def test_classes_name_the_records_that_they_rest_on() -> None:
+    drugs = [reported(name, START, LAST, id=name) for name in TRIPLE]
+    found = triple_class(chart(*drugs, reported("selinexor", START, LAST), progression("2025-06-01", id="pd")), load())
+    assert [source.reference for source in found.sources] == [
+        "MedicationStatement/bortezomib",
+        "MedicationStatement/daratumumab",
+        "MedicationStatement/lenalidomide",
+        "Observation/pd",
+    ]
+
+
 def test_absence_of_a_class_needs_a_whole_chart() -> None:
     found = triple_class(chart(*courses("bortezomib", "lenalidomide"), unread=Topic.TREATMENT), load())
     assert outcome(found) == (UNKNOWN, UNKNOWN)
+
+
+@pytest.mark.parametrize("kind", ["MedicationDispense", "Immunization", "Procedure"])
+def test_a_lost_record_that_may_hold_treatment_leaves_absence_open(kind: str) -> None:
+    lost = replace(chart(), gaps=(DataGap(GapCode.UNREADABLE, kind),))
+    assert exposed_to(chart(), drug("lenalidomide"), load()) is NO
+    assert exposed_to(lost, drug("lenalidomide"), load()) is UNKNOWN

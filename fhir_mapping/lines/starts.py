@@ -1,0 +1,222 @@
+"""What may start a line: drugs, CAR T cells and transplants; and what only prepares for cells."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from fhir_mapping.catalog.loader import Catalog
+from fhir_mapping.model.dates import Answer, ClinicalDate
+from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.treatment import CarTInfusion, Course, Transplant, TransplantKind
+from fhir_mapping.model.vocabulary import Certainty, Drug, DrugClass, Tier, Topic
+from fhir_mapping.refractory import substance
+
+_LIMITS = (
+    "regimen_join",
+    "treatment_pause",
+    "lymphodepletion",
+    "collection_to_infusion",
+    "transplant_in_line",
+    "tandem_transplant",
+    "maintenance",
+    "mobilisation",
+    "conditioning",
+)
+_TRANSPLANTS = {
+    TransplantKind.AUTOLOGOUS: "autologous transplant",
+    TransplantKind.ALLOGENEIC: "allogeneic transplant",
+    TransplantKind.UNKNOWN: "stem cell transplant",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """Treatment, by the day on which it may start a line: an order, on the day when it was written."""
+
+    record: Course | CarTInfusion | Transplant
+    drug: Drug | None
+    key: str
+    begins: ClinicalDate
+    last: ClinicalDate
+    certain: bool
+    is_dated: bool
+
+    @property
+    def is_infusion(self) -> bool:
+        """Whether CAR T cells were given."""
+        return isinstance(self.record, CarTInfusion)
+
+    @property
+    def is_autologous(self) -> bool:
+        """Whether it is a transplant of the patient's own cells."""
+        return isinstance(self.record, Transplant) and self.record.kind is TransplantKind.AUTOLOGOUS
+
+    @property
+    def name(self) -> str:
+        """Give our own name of what was given."""
+        if isinstance(self.record, Transplant):
+            return _TRANSPLANTS[self.record.kind]
+        return self.drug.name if self.drug else "CAR T cells"
+
+    @property
+    def order(self) -> tuple[date, date, str, str]:
+        """Sort by date, and by key and record where that does not tell."""
+        return self.begins.earliest, self.begins.latest, self.key, self.record.sources[0].reference
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """A drug that was given for cells; `target` is the infusion or transplant, None for a stem cell collection."""
+
+    start: Start
+    target: Start | None
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What the count rests on; everything that may start a line stands in order."""
+
+    history: TreatmentHistory
+    days: Mapping[str, int]
+    maintenance: frozenset[str]  # drugs that maintain a response on their own
+    collected: Mapping[ClinicalDate, bool]  # days of T-cell collections, and whether one certainly took place then
+    drugs: list[Start]
+    infusions: list[Start]
+    transplants: list[Start]
+    in_order: list[Start]  # dated drugs and transplants by the day on which they begin
+    undated: list[Start]
+    preparations: list[Preparation]
+    widest: timedelta  # of the intervals in which the drugs begin
+
+    @property
+    def may_hide_progression(self) -> bool:
+        """Whether the myeloma may have progressed on any day: records are lost, or one has no date."""
+        unread = not self.history.coverage.is_complete(Topic.PROGRESSION)
+        return unread or any(event.on is None for event in self.history.progressions)
+
+    def may_progress(self, after: date, until: date) -> bool:
+        """Whether the myeloma may have progressed after one day and not after the other."""
+        return self.may_hide_progression or any(
+            event.on is not None and event.on.latest > after and event.on.earliest <= until
+            for event in self.history.progressions
+        )
+
+    def started_between(self, key: str, after: date, until: date) -> Iterable[Start]:
+        """Find other drugs, or cells, that may have been started after one day and before the other."""
+        first = bisect_left(self.drugs, after - self.widest, key=lambda start: start.begins.earliest)
+        near = self.drugs[first : bisect_left(self.drugs, until, key=lambda start: start.begins.earliest)]
+        begun = (other for other in (*near, *self.infusions) if other.key != key)
+        return (other for other in begun if other.begins.latest > after and other.begins.earliest < until)
+
+    def collections_for(self, infusion: Start) -> tuple[list[ClinicalDate], list[ClinicalDate]]:
+        """Give the T-cell collections that may belong to an infusion, and those that certainly do."""
+        limit = timedelta(self.days["collection_to_infusion"])
+        first, last = infusion.begins.earliest, infusion.begins.latest
+        possible = [on for on in self.collected if on.latest >= first - limit and on.earliest <= last]
+        certain = [on for on in possible if last - limit <= on.earliest and on.latest <= first and self.collected[on]]
+        return possible, certain
+
+    def episode_from(self, infusion: Start) -> date:
+        """Give the first day on which what was given may have been bridging for an infusion."""
+        first = infusion.begins.earliest - timedelta(self.days["collection_to_infusion"])
+        possible, certain = self.collections_for(infusion)
+        return max(first, min(on.earliest for on in possible)) if certain else first
+
+    def is_bridging(self, start: Start, infusion: Start) -> bool:
+        """Whether a drug was certainly started between a collection and its infusion, without progression between."""
+        given = infusion.begins
+        return (infusion.certain and start.begins.latest <= given.earliest) and any(
+            on.latest <= start.begins.earliest and not self.may_progress(on.earliest, given.latest)
+            for on in self.collections_for(infusion)[1]
+        )
+
+    def joins(self, start: Start, first: Start) -> bool:
+        """Whether a start certainly lies within the days in which drugs join a regimen; cells must come before it."""
+        follows = isinstance(first.record, Course) or first.begins.latest <= start.begins.earliest
+        return follows and (start.begins.latest - first.begins.earliest).days <= self.days["regimen_join"]
+
+
+def chart_of(history: TreatmentHistory, catalog: Catalog) -> Chart:
+    """List what may start a line, without the drugs that certainly only prepare for cells."""
+    courses = [c for c in history.courses if c.drug.antimyeloma and c.drug.drug_class is not DrugClass.STEROID]
+    records: list[Course | CarTInfusion | Transplant] = [*history.infusions, *history.transplants, *courses]
+    found = sorted((_start_of(record, history.today, catalog) for record in records), key=lambda start: start.order)
+    dated = [start for start in found if start.is_dated]
+    widest = max((start.begins.latest - start.begins.earliest for start in found), default=timedelta(0))
+    chart = Chart(
+        history=history,
+        days={name: catalog.days(name) for name in _LIMITS},
+        maintenance=frozenset(catalog.definitions["maintenance"]["drugs"]),
+        collected=_days_of_collections(history),
+        drugs=[],
+        infusions=[start for start in dated if start.is_infusion],
+        transplants=[start for start in dated if isinstance(start.record, Transplant)],
+        in_order=[],
+        undated=[start for start in found if not start.is_dated],
+        preparations=[],
+        widest=widest,
+    )
+    for start in [start for start in dated if isinstance(start.record, Course)]:
+        prepared = _prepared(start, chart, catalog)
+        if prepared.get(Answer.YES):
+            chart.preparations.append(prepared[Answer.YES])
+        else:
+            chart.drugs.append(replace(start, certain=start.certain and Answer.UNKNOWN not in prepared))
+    chart.in_order.extend(sorted((*chart.drugs, *chart.transplants), key=lambda start: start.order))
+    return chart
+
+
+def _start_of(record: Course | CarTInfusion | Transplant, today: ClinicalDate, catalog: Catalog) -> Start:
+    certain = record.tier <= Tier.REPORTED and record.certainty is Certainty.STATED
+    if isinstance(record, CarTInfusion):
+        key, on = f"infusion of {record.product.id if record.product else None}", record.infused
+        return Start(record, record.product, key, on or today, on or today, certain, on is not None)
+    if isinstance(record, Transplant):
+        on = record.on
+        return Start(record, None, f"transplant, {record.kind}", on or today, on or today, certain, on is not None)
+    begins, last, key = record.first_dose, record.last_dose, substance(record.drug, catalog)
+    is_dated = begins is not None and last is not None
+    if record.tier is Tier.PRESUMPTIVE:
+        begins = record.sources[0].on or begins
+    return Start(record, record.drug, key, begins or today, last or today, certain, is_dated)
+
+
+def _days_of_collections(history: TreatmentHistory) -> Mapping[ClinicalDate, bool]:
+    stated = {c.collected for c in history.collections if c.certainty is Certainty.STATED}
+    return {c.collected: c.collected in stated for c in history.collections if c.collected}
+
+
+# --- What only prepares for cells ---
+
+
+def _prepared(start: Start, chart: Chart, catalog: Catalog) -> dict[Answer, Preparation]:
+    """Say for which cells a drug prepared, certainly or perhaps; for the first, where there are several."""
+    found: dict[Answer, Preparation] = {}
+    drug = start.drug.id if start.drug else None
+    stem_cells = [on.collected for on in chart.history.stem_cell_collections if on.collected]
+    targets: Mapping[str, tuple[str, list[tuple[Start | None, ClinicalDate, bool]]]] = {
+        "lymphodepletion": ("was lymphodepletion", [(i, i.begins, i.certain) for i in chart.infusions]),
+        "conditioning": ("prepared for the transplant", [(t, t.begins, t.certain) for t in chart.transplants]),
+        "mobilisation": ("mobilised stem cells", [(None, on, True) for on in sorted(stem_cells, key=_by_day)]),
+    }
+    for definition, (purpose, cells) in targets.items():
+        if drug in catalog.definitions[definition]["drugs"]:
+            for target, on, is_certain in cells:
+                answer = _prepares(start, on, chart.days[definition], is_certain=is_certain)
+                found.setdefault(answer, Preparation(start, target, purpose))
+    return found
+
+
+def _by_day(on: ClinicalDate) -> tuple[date, date]:
+    return on.earliest, on.latest
+
+
+def _prepares(start: Start, on: ClinicalDate, limit: int, *, is_certain: bool) -> Answer:
+    """Whether a drug was begun at most so many days before the cells, and was over by then."""
+    before = start.begins.days_until(on)
+    if before.most < 0 or before.fewest > limit:
+        return Answer.NO
+    is_over = is_certain and before.fewest >= 0 and start.last.days_until(on).fewest >= 0
+    return Answer.YES if is_over and before.most <= limit else Answer.UNKNOWN
