@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from cards.evaluate import Evaluation, Result
 from cards.finding import Missing, Outcome
-from fhir_mapping.model.history import OrderKind, ProposedOrder, TreatmentHistory, UnrecognisedTreatment
+from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.orders import OrderKind, ProposedOrder
+from fhir_mapping.model.treatment import UnrecognisedTreatment
 from fhir_mapping.model.vocabulary import Topic
 
 _URGENCY = {"critical": 0, "warning": 1, "info": 2}

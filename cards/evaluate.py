@@ -7,7 +7,8 @@ from cards import gates
 from cards.finding import Conclusion, Hook, Missing, Outcome, cannot_tell, not_applicable
 from cards.knowledge.loader import ActiveRule, Knowledge
 from fhir_mapping.model.dates import Answer
-from fhir_mapping.model.history import ProposedOrder, TreatmentHistory
+from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.orders import ProposedOrder
 from fhir_mapping.model.vocabulary import DrugClass, Topic
 
 _ANSWERED_BY_TREATMENT = frozenset({Topic.TREATMENT, Topic.CELL_THERAPY})

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from enum import IntEnum, StrEnum
 
-from fhir_mapping.model.history import SourceRef
+from fhir_mapping.model.treatment import SourceRef
 from fhir_mapping.model.vocabulary import Topic
 
 

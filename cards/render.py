@@ -13,7 +13,8 @@ from cards.evaluate import Result
 from cards.finding import Missing, Outcome, Proposal
 from cards.knowledge.loader import Knowledge
 from cards.orders import Ordering, describe, draft_order
-from fhir_mapping.model.history import SourceRef, TreatmentHistory
+from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.treatment import SourceRef
 from fhir_mapping.model.vocabulary import ChartText, Topic
 
 TOPIC_SYSTEM = "urn:mmcds:rules"

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from cards.finding import Conclusion, Hook
-from fhir_mapping.model.history import ProposedOrder, TreatmentHistory
+from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.orders import ProposedOrder
 from fhir_mapping.model.vocabulary import Topic
 
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from functools import cache
 
@@ -12,19 +13,18 @@ from flask_cors import CORS
 from cards.knowledge.loader import load as load_knowledge
 from cards.orders import check_templates
 from cds_service.assess import Assessor
+from cds_service.concept_maps import site_catalog
 from cds_service.door import Door
 from cds_service.fhir.access import FhirAccess
 from cds_service.fhir.server import Servers
 from cds_service.metrics import CountingRecorder, Metrics
 from cds_service.openapi import openapi_document
 from cds_service.routes import Parts, routes
-from cds_service.services import discovery
+from cds_service.services import discovery, searches_asked, topics_asked
 from cds_service.settings import Settings
 from cds_service.site import Site
 from cds_service.telemetry import LogRecorder, Recorder
 from cds_service.transport import Route, Transport
-from fhir_mapping.catalog.loader import load as load_catalog
-from fhir_mapping.needs import searches
 
 
 def _random_uuid() -> str:
@@ -40,16 +40,18 @@ def make_assessor(
 ) -> Assessor:
     """Load catalogue and knowledge.
 
-    Raises CatalogError or KnowledgeError, each with the list of all faults.
+    Raises SettingsError for faults of the site's concept maps, CatalogError or KnowledgeError for those of our tables,
+    each with the list of all faults.
     """
     site = site or Site()
-    catalog, knowledge = load_catalog(), load_knowledge()
+    catalog, knowledge = site_catalog(site.concept_maps), load_knowledge()
     check_templates(knowledge.orders)
     servers = Servers(Transport(_way_out(settings, site)), site.limits.connections)
     return Assessor(
         catalog=catalog,
         knowledge=knowledge,
-        searches=searches(catalog),
+        searches=searches_asked(catalog, knowledge),
+        topics=topics_asked(knowledge),
         today=today or settings.today,
         zone=settings.zone,
         new_uuid=new_uuid,
@@ -75,11 +77,12 @@ def create_app(
 ) -> Flask:
     """Build the WSGI application.
 
-    Raises SettingsError for keys that cannot be read, CatalogError or KnowledgeError for faults of the tables.
+    Raises SettingsError for keys or concept maps that cannot be used, CatalogError or KnowledgeError for faults of the
+    tables.
     """
     site = site or Site()
-    assessor = assessor or make_assessor(settings, site)
     metrics = metrics or Metrics()
+    assessor = replace(assessor or make_assessor(settings, site), count_drugs=metrics.count_drugs)
     app = Flask("mmcds")
     # Flask cuts a body of unannounced length off where its limit is, so ours has to be seen passed
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes + 1
@@ -97,7 +100,7 @@ def create_app(
         assessor=assessor,
         recorder=CountingRecorder(metrics, recorder or LogRecorder()),
         door=Door(settings, site, assessor.fhir.servers.transport, metrics),
-        discovery=msgspec.json.encode(discovery(assessor.catalog)),
+        discovery=msgspec.json.encode(discovery(assessor.searches)),
         openapi=cache(lambda: msgspec.json.encode(openapi_document(assessor, site.public_urls))),
         body_limit_bytes=settings.body_limit_bytes,
         switches=settings.development_switches,

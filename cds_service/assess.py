@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import chain
@@ -21,12 +21,15 @@ from cds_service.errors import DataUnavailable
 from cds_service.fhir.access import FhirAccess
 from cds_service.gather import Gathered
 from cds_service.hook_models import HookRequest, parse_request
+from cds_service.metrics import NOT_KNOWN, UNRECOGNISED
 from fhir_mapping import wire
 from fhir_mapping.build import Drafts, build_history, read_orders, unresolved_medications
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.coverage import Level
-from fhir_mapping.model.history import ProposedOrder, TreatmentHistory
-from fhir_mapping.needs import GATE_TOPICS, Search, coverage_of
+from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.orders import ProposedOrder
+from fhir_mapping.model.vocabulary import Topic
+from fhir_mapping.needs import GATE_TOPICS, NEEDS, Search, coverage_of, observed_for
 from fhir_mapping.readers.conditions import names_myeloma
 
 _GATE_SEARCHES = ("patient", "conditions")
@@ -39,12 +42,14 @@ class Assessor:
     catalog: Catalog
     knowledge: Knowledge
     searches: Mapping[str, Search]
+    topics: Collection[Topic]
     today: Callable[[], date]
     zone: ZoneInfo
     new_uuid: Callable[[], str]
     fhir: FhirAccess
     unsupported_types: frozenset[str]
     deadline_seconds: float
+    count_drugs: Callable[[Mapping[str, int]], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +112,17 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, orderi
     _report(gathered)
     history = build_history(
         gathered.found,
-        coverage_of(gathered.readings, assessor.unsupported_types),
+        coverage_of(gathered.readings, assessor.unsupported_types, assessor.topics),
         assessor.catalog,
         as_of,
         assessor.zone,
         drafts,
         gathered.unreadable,
         orders,
+        observed_for(assessor.topics),
     )
-    _require_some_data(history, gathered, request.hook, assessor.knowledge)
+    assessor.count_drugs(_drug_entries(history))
+    _require_some_data(gathered, request.hook, assessor.knowledge)
     evaluation = evaluate(history, request.hook, assessor.knowledge, assessor.catalog.days("course_gap"))
     plan = compose(evaluation, history)
     addressee = Addressee(request.patient_id, assessor.new_uuid, ordering)
@@ -167,11 +174,22 @@ def _is_surely_no_myeloma(gathered: Gathered, assessor: Assessor) -> bool:
     return bool(conditions) and not any(names_myeloma(c, assessor.catalog) for c in conditions)
 
 
-def _require_some_data(history: TreatmentHistory, gathered: Gathered, hook: Hook, knowledge: Knowledge) -> None:
+def _drug_entries(history: TreatmentHistory) -> Mapping[str, int]:
+    """Count drug entries by what they were recognised by, in words of our tables, never of the chart."""
+    entries = Counter([how for _, how in history.recognised])
+    if history.unrecognised:
+        entries[UNRECOGNISED] = len(history.unrecognised)
+    if history.unmapped:
+        entries[NOT_KNOWN] = len(history.unmapped)
+    return entries
+
+
+def _require_some_data(gathered: Gathered, hook: Hook, knowledge: Knowledge) -> None:
+    """Refuse to answer where no search that feeds a rule was answered, be it one that no Topic waits for."""
     topics = {topic for active in knowledge.for_hook(hook) for topic in active.rule.reads} - GATE_TOPICS
-    if all(history.coverage.of(topic).level is Level.UNAVAILABLE for topic in topics):
-        unread = {k: gathered.origins[k] for k, r in gathered.readings.items() if r.level is Level.UNAVAILABLE}
-        raise DataUnavailable(unread)
+    answered = {key for key, reading in gathered.readings.items() if reading.level is not Level.UNAVAILABLE}
+    if all(answered.isdisjoint(NEEDS[topic].keys) for topic in topics):
+        raise DataUnavailable({key: gathered.origins[key] for key in gathered.readings if key not in answered})
 
 
 def _outcomes(results: tuple[Result, ...]) -> Mapping[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from cds_service.fhir.reader import Answer, Reader
 from cds_service.hook_models import are_about
-from fhir_mapping import wire
+from fhir_mapping import piles, wire
 from fhir_mapping.model.coverage import Level
 from fhir_mapping.needs import Reading, Search
 
@@ -27,17 +27,17 @@ class Gathered:
     """
 
     searches: Mapping[str, Search]
-    prefetch: Mapping[str, wire.Pile | None]
+    prefetch: Mapping[str, piles.Pile | None]
     patient_id: str
     reader: Reader | None = None
     no_access: str = ""
     unsupported_types: Collection[str] = ()
-    found: list[wire.Found] = field(default_factory=list)
+    found: list[piles.Found] = field(default_factory=list)
     readings: dict[str, Reading] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
     foreign_keys: list[str] = field(default_factory=list)
     origins: dict[str, str] = field(default_factory=dict)
-    _sent: dict[str, tuple[wire.Pile | None, Reading]] = field(default_factory=dict)
+    _sent: dict[str, tuple[piles.Pile | None, Reading]] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
 
     def start(self) -> None:
@@ -71,13 +71,13 @@ class Gathered:
                 self.origins[key] = FROM_PREFETCH if sent is not None else why
                 self._take(key, sent, reading)
 
-    def look_up(self, references: Iterable[str]) -> Sequence[wire.Found]:
+    def look_up(self, references: Iterable[str]) -> Sequence[piles.Found]:
         """Read the Medications that records refer to and nobody sent."""
         found = self.reader.medications(references) if self.reader is not None else ()
         self.found += found
         return found
 
-    def _take_answer(self, key: str, search: Search, sent: wire.Pile | None, answer: Answer) -> None:
+    def _take_answer(self, key: str, search: Search, sent: piles.Pile | None, answer: Answer) -> None:
         pile = answer.pile
         if answer.fault == "another_patient":
             self.foreign_keys.append(key)
@@ -92,14 +92,14 @@ class Gathered:
         is_usable = reading.level is not Level.UNAVAILABLE
         self.origins[key] = answer.fault or (FROM_FHIR if is_usable else _NOT_USABLE)
 
-    def _take(self, key: str, pile: wire.Pile | None, reading: Reading) -> None:
+    def _take(self, key: str, pile: piles.Pile | None, reading: Reading) -> None:
         self.readings[key] = reading
         if pile is not None and reading.level is not Level.UNAVAILABLE:
             self.found += pile.found
             self.unreadable += (kind or self.searches[key].resource_type for kind in pile.unreadable)
 
 
-def _both(sent: wire.Pile, searched: wire.Pile, answer: Answer, search: Search) -> tuple[wire.Pile, Answer]:
+def _both(sent: piles.Pile, searched: piles.Pile, answer: Answer, search: Search) -> tuple[piles.Pile, Answer]:
     """Take what was sent beside what the server gave: a record that only one of them has still stands.
 
     Where the server does not know a record that was sent, neither list is the whole truth.
@@ -112,7 +112,7 @@ def _both(sent: wire.Pile, searched: wire.Pile, answer: Answer, search: Search) 
     return replace(searched, found=(*searched.found, *missing)), answer
 
 
-def _answers(pile: wire.Pile, reading: Reading) -> bool:
+def _answers(pile: piles.Pile, reading: Reading) -> bool:
     """Whether what was sent answers a search, be it by an error: then the server is not asked again."""
     if pile.next_link is not None:
         return False
@@ -122,7 +122,7 @@ def _answers(pile: wire.Pile, reading: Reading) -> bool:
     return reading.level is Level.PARTIAL and pile.is_whole and _has_its_total(pile, reading.entries)
 
 
-def _reading_of(pile: wire.Pile | None, search: Search) -> Reading:
+def _reading_of(pile: piles.Pile | None, search: Search) -> Reading:
     if pile is None:
         return _UNAVAILABLE
     kinds = [type(item.resource).__name__ for item in pile.found]
@@ -132,16 +132,16 @@ def _reading_of(pile: wire.Pile | None, search: Search) -> Reading:
     others = len(pile.found) - len(outcomes) + len(pile.other_types)
     if not wanted and (failed or others):
         return _UNAVAILABLE  # an error, or nothing but resources of other types
-    is_complete = not pile.unreadable and not failed and _has_its_total(pile, wanted)
+    is_complete = not pile.unreadable and not pile.was_pruned and not failed and _has_its_total(pile, wanted)
     if pile.is_single and outcomes:
         return Reading(Level.COMPLETE if is_complete else Level.PARTIAL, wanted)  # "no results", said as a warning
     return Reading(Level.COMPLETE if is_complete and pile.is_whole else Level.PARTIAL, wanted)
 
 
-def _has_its_total(pile: wire.Pile, wanted: int) -> bool:
+def _has_its_total(pile: piles.Pile, wanted: int) -> bool:
     """Whether as many matches came as the sender says there are; a remark or an included resource is no match."""
     return pile.total is None or pile.total <= wanted
 
 
-def _outcomes(pile: wire.Pile) -> list[wire.OperationOutcome]:
+def _outcomes(pile: piles.Pile) -> list[wire.OperationOutcome]:
     return [o for item in pile.found if isinstance(o := item.resource, wire.OperationOutcome)]

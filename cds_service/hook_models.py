@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from cards.finding import Hook
 from cds_service.errors import MalformedRequest, WrongFhirVersion
-from fhir_mapping import wire
+from fhir_mapping import piles, wire
 from fhir_mapping.build import Drafts
 from fhir_mapping.readers.context import local_reference
 
@@ -33,7 +33,7 @@ class _Envelope(msgspec.Struct, rename="camel"):
 class _SoundEnvelope(_Envelope):
     """A request whose prefetch can be decoded in one go, as nearly all can."""
 
-    prefetch: dict[str, wire.Value | None] | UnsetType = UNSET  # type: ignore[assignment]  # narrower on purpose
+    prefetch: dict[str, piles.Value | None] | UnsetType = UNSET  # type: ignore[assignment]  # narrower on purpose
 
 
 class _Context(msgspec.Struct, rename="camel"):
@@ -53,7 +53,7 @@ class _Authorization(msgspec.Struct):
 _envelope = msgspec.json.Decoder(_Envelope)
 _sound_envelope = msgspec.json.Decoder(_SoundEnvelope)
 
-_NONE_ON_RECORD = wire.Pile()
+_NONE_ON_RECORD = piles.Pile()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class HookRequest:
     patient_id: str
     user_is_clinician: bool
     drafts: Drafts = field(default_factory=Drafts)
-    prefetch: Mapping[str, wire.Pile | None] = field(default_factory=dict)
+    prefetch: Mapping[str, piles.Pile | None] = field(default_factory=dict)
     fhir: FhirOffer = field(default_factory=FhirOffer)
     has_draft_orders: bool = False
 
@@ -111,17 +111,17 @@ def parse_request(body: bytes, hook: Hook) -> HookRequest:
     )
 
 
-def _decode(body: bytes) -> tuple[_Envelope, Mapping[str, wire.Pile | None]]:
+def _decode(body: bytes) -> tuple[_Envelope, Mapping[str, piles.Pile | None]]:
     """Decode a sound request in one go, any other piece by piece, so that each fault costs no more than itself."""
     try:
         sound = _sound_envelope.decode(body)
     except wire.UNREADABLE:
         return _decode_piecewise(body)
     sent = {} if sound.prefetch is UNSET else sound.prefetch
-    return sound, {key: _NONE_ON_RECORD if value is None else wire.pile_of(value) for key, value in sent.items()}
+    return sound, {key: _NONE_ON_RECORD if value is None else piles.pile_of(value) for key, value in sent.items()}
 
 
-def _decode_piecewise(body: bytes) -> tuple[_Envelope, Mapping[str, wire.Pile | None]]:
+def _decode_piecewise(body: bytes) -> tuple[_Envelope, Mapping[str, piles.Pile | None]]:
     try:
         envelope = _envelope.decode(body)
     except wire.UNREADABLE:
@@ -131,7 +131,7 @@ def _decode_piecewise(body: bytes) -> tuple[_Envelope, Mapping[str, wire.Pile | 
         ) from None
     sent = wire.decode(envelope.prefetch, dict[str, Raw]) or {}
     return envelope, {
-        key: _NONE_ON_RECORD if bytes(raw).strip() == b"null" else wire.decode_pile(raw) for key, raw in sent.items()
+        key: _NONE_ON_RECORD if bytes(raw).strip() == b"null" else piles.decode_pile(raw) for key, raw in sent.items()
     }
 
 
@@ -182,7 +182,7 @@ def _drafts(context: _Context, patient_id: str, hook: Hook) -> Drafts:
     """Read the draft orders; on order-select only the selected ones are judged."""
     if hook is Hook.PATIENT_VIEW or context.draft_orders is UNSET or not _is_said(context.draft_orders):
         return Drafts()
-    pile = wire.decode_pile(context.draft_orders)
+    pile = piles.decode_pile(context.draft_orders)
     if pile is None:
         return Drafts(unreadable=1)  # it might have held any order
     if _OTHER_FHIR_VERSIONS.intersection(pile.other_types) or any(_is_r5(item.resource) for item in pile.found):
@@ -224,15 +224,23 @@ def _selected(
 
 
 def is_about(resource: wire.Resource, patient_id: str) -> bool:
-    """Whether a resource is about this patient; one that names nobody came with the patient's own data."""
+    """Whether a resource is about this patient; one that names nobody came with the patient's own data.
+
+    An appointment is about every patient who takes part in it.
+    """
     if isinstance(resource, wire.Patient):
         return resource.id in {None, patient_id}
+    own = {f"Patient/{patient_id}", patient_id}
+    if isinstance(resource, wire.Appointment):
+        actors = [local_reference(p.actor.reference) for p in resource.participant if p.actor]
+        patients = {actor for actor in actors if actor and (actor in own or actor.startswith("Patient/"))}
+        return not patients or not patients.isdisjoint(own)
     if resource.subject is None or resource.subject.reference is None:
         return True
-    return local_reference(resource.subject.reference) in {f"Patient/{patient_id}", patient_id}
+    return local_reference(resource.subject.reference) in own
 
 
-def are_about(found: Iterable[wire.Found], patient_id: str) -> bool:
+def are_about(found: Iterable[piles.Found], patient_id: str) -> bool:
     """Whether no resource of a pile is about someone else; the usual reference is compared as it stands."""
     usual = f"Patient/{patient_id}"
     return all(

@@ -1,14 +1,16 @@
 """The sheet for connecting an EHR, filled in for one site: addresses, hooks, templates, scopes, keys, firewall."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib import resources
 from string import Template
 from urllib.parse import urlsplit
 
+from cards.knowledge.loader import Knowledge
 from cds_service.configuration import Configuration
-from cds_service.services import SERVICES
+from cds_service.services import SERVICES, topics_asked
 from cds_service.site import Issuer
 from fhir_mapping.catalog.loader import Catalog
+from fhir_mapping.model.vocabulary import Topic
 from fhir_mapping.needs import NEEDS, RESOURCE_TYPES, searches
 
 _NO_URL = "https://not-configured.example"
@@ -19,17 +21,18 @@ _FIRES = {
 }
 
 
-def onboarding_sheet(configuration: Configuration, catalog: Catalog) -> str:
+def onboarding_sheet(configuration: Configuration, catalog: Catalog, knowledge: Knowledge) -> str:
     """Write the sheet as Markdown."""
-    site = configuration.site
+    site, topics = configuration.site, topics_asked(knowledge)
     base = (site.public_urls or (_NO_URL,))[0].rstrip("/")
     template = Template(resources.files("cds_service").joinpath("onboarding.md").read_text(encoding="utf-8"))
     return template.substitute(
         site=site.name,
         addresses=_rows(_addresses(base)),
         hooks=_rows((s.hook.value, f"`{s.id}`", *_FIRES[s.hook.value]) for s in SERVICES.values()),
-        templates=_rows((f"`{key}`", f"`{search.query}`") for key, search in searches(catalog).items()),
-        scopes=_rows(_scopes()),
+        templates=_rows((f"`{key}`", f"`{search.query}`") for key, search in searches(catalog, topics).items()),
+        scopes=_rows(_scopes(catalog, topics)),
+        spared=_rows(_spared(topics)),
         algorithms=_together((a for i in site.issuers for a in i.algorithms), "`ES384` or `RS384`"),
         issuers=_together((i.issuer for i in site.issuers), "as agreed, character for character"),
         audiences="".join(f", or `{audience}`" for issuer in site.issuers for audience in issuer.audiences),
@@ -49,11 +52,22 @@ def _addresses(base: str) -> Iterable[tuple[str, str]]:
     yield "health and readiness, for the load balancer alone", f"`{base}/healthz`, `{base}/readyz`"
 
 
-def _scopes() -> Iterable[tuple[str, str, str, str]]:
-    for key, kind in RESOURCE_TYPES.items():
-        topics = ", ".join(topic.value for topic, need in NEEDS.items() if key in need.essential)
-        yield kind, f"`patient/{kind}.read`", f"`patient/{kind}.rs`", topics
+def _scopes(catalog: Catalog, topics: Collection[Topic]) -> Iterable[tuple[str, str, str, str]]:
+    for key, search in searches(catalog, topics).items():
+        kind = search.resource_type
+        yield kind, f"`patient/{kind}.read`", f"`patient/{kind}.rs`", _fed_by(key, topics)
     yield "Medication", "`patient/Medication.read`", "`patient/Medication.rs`", "drugs that records only refer to"
+
+
+def _spared(topics: Collection[Topic]) -> Iterable[tuple[str, str, str]]:
+    """List what is not asked for, since no rule in force reads it."""
+    for key, kind in RESOURCE_TYPES.items():
+        if not _fed_by(key, topics):
+            yield f"`{key}`", kind, _fed_by(key, NEEDS)
+
+
+def _fed_by(key: str, topics: Collection[Topic]) -> str:
+    return ", ".join(topic.value for topic, need in NEEDS.items() if topic in topics and key in need.keys)
 
 
 def _firewall(base: str, issuers: Iterable[Issuer]) -> Iterable[tuple[str, str, str, str]]:

@@ -1,11 +1,14 @@
 """The table of CDS services, one per hook; discovery is rendered from it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cards.finding import Hook
+from cards.knowledge.loader import Knowledge
 from fhir_mapping.catalog.loader import Catalog
-from fhir_mapping.needs import searches
+from fhir_mapping.model.vocabulary import Topic
+from fhir_mapping.needs import GATE_TOPICS, Search, searches
 
 _USAGE = (
     "For clinicians who treat multiple myeloma. Needs FHIR R4. Send every prefetch key; what is not sent is "
@@ -52,9 +55,20 @@ SERVICES = {
 }
 
 
-def discovery(catalog: Catalog) -> dict[str, Any]:
+def topics_asked(knowledge: Knowledge) -> frozenset[Topic]:
+    """Give the Topics that the rules in force read, and with them whatever is asked of an EHR: nothing else is."""
+    read = {topic for hook in Hook for active in knowledge.for_hook(hook) for topic in active.rule.reads}
+    return GATE_TOPICS | read
+
+
+def searches_asked(catalog: Catalog, knowledge: Knowledge) -> dict[str, Search]:
+    """Give the searches that every service publishes and makes."""
+    return searches(catalog, topics_asked(knowledge))
+
+
+def discovery(asked: Mapping[str, Search]) -> dict[str, Any]:
     """Describe every service with its prefetch templates."""
-    templates = {key: search.query for key, search in searches(catalog).items()}
+    templates = {key: search.query for key, search in asked.items()}
     return {
         "services": [
             {

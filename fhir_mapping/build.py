@@ -8,33 +8,53 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any, cast, get_args
 
-from fhir_mapping import wire
+from fhir_mapping import piles, wire
 from fhir_mapping.catalog.loader import Catalog
-from fhir_mapping.courses import courses, infusions, progressions
+from fhir_mapping.courses import courses, infusions, progressions, t_cell_collections, transplants
+from fhir_mapping.model.care import (
+    DocumentedLine,
+    Education,
+    EyeExamination,
+    PlannedCare,
+    Refusal,
+    TrialEnrolment,
+    Vaccination,
+)
 from fhir_mapping.model.coverage import Coverage
 from fhir_mapping.model.dates import Answer, ClinicalDate, parse
-from fhir_mapping.model.history import (
-    Allergy,
+from fhir_mapping.model.history import DataGap, GapCode, TreatmentHistory
+from fhir_mapping.model.orders import ProposedOrder
+from fhir_mapping.model.patient import Allergy, Diagnosis, Person, Problem
+from fhir_mapping.model.results import DiseaseStatus, LabResult, SerologyResult
+from fhir_mapping.model.treatment import (
     CarTInfusion,
-    DataGap,
-    Diagnosis,
     Exposure,
-    GapCode,
-    LabResult,
-    Person,
+    OtherCellTherapy,
     Progression,
-    ProposedOrder,
+    StemCellCollection,
     SupportiveCare,
     TCellCollection,
-    TreatmentHistory,
+    Transplant,
     UnrecognisedTreatment,
 )
+from fhir_mapping.readers.care import (
+    read_care_plan,
+    read_communication,
+    read_document,
+    read_episode_of_care,
+    read_flag,
+    read_trial,
+)
 from fhir_mapping.readers.conditions import ComfortCare, MyelomaEntry, read_allergy, read_condition
-from fhir_mapping.readers.context import Context, Standing, local_reference, medication_of, names_for, names_of
-from fhir_mapping.readers.medications import read_medication, standing_of
+from fhir_mapping.readers.context import Context, medication_of, names_for, names_of
+from fhir_mapping.readers.immunizations import read_immunization
+from fhir_mapping.readers.linked import linked_orders
+from fhir_mapping.readers.medications import read_medication
 from fhir_mapping.readers.observations import read_observation
 from fhir_mapping.readers.orders import UNREADABLE_ORDER, DraftOrder, read_order
+from fhir_mapping.readers.plans import read_appointment, read_service_request, requests_being_placed
 from fhir_mapping.readers.procedures import read_procedure
+from fhir_mapping.readers.reports import read_report
 from fhir_mapping.versions import current, is_in_error
 
 
@@ -46,7 +66,7 @@ class Drafts:
     """
 
     orders: tuple[tuple[DraftOrder, bool], ...] = ()
-    medications: tuple[wire.Found, ...] = ()
+    medications: tuple[piles.Found, ...] = ()
     foreign: int = 0
     unreadable: int = 0
 
@@ -61,7 +81,7 @@ def read_orders(drafts: Drafts, catalog: Catalog, as_of: date, zone: tzinfo) -> 
 _DRUG_RECORDS = frozenset(get_args(wire.MedicationUse))
 
 
-def unresolved_medications(records: Iterable[wire.Resource], medications: Iterable[wire.Found]) -> list[str]:
+def unresolved_medications(records: Iterable[wire.Resource], medications: Iterable[piles.Found]) -> list[str]:
     """Name the Medications that drug records refer to and that are not among those sent, nor within the record."""
     uses = cast("list[wire.MedicationUse]", [record for record in records if type(record) in _DRUG_RECORDS])
     references = {
@@ -77,7 +97,7 @@ def unresolved_medications(records: Iterable[wire.Resource], medications: Iterab
 
 
 def build_history(
-    found: Sequence[wire.Found],
+    found: Sequence[piles.Found],
     coverage: Coverage,
     catalog: Catalog,
     as_of: date,
@@ -85,57 +105,91 @@ def build_history(
     drafts: Drafts | None = None,
     unreadable: Iterable[str] = (),
     orders: tuple[ProposedOrder, ...] | None = None,
+    observed: frozenset[str] | None = None,
 ) -> TreatmentHistory:
     """Turn the resources of one patient into a treatment history as of one day of the hospital in `zone`.
 
     Never raises for anything a chart may hold: what cannot be read becomes a DataGap. `unreadable` names the
     types of entries that were lost before they came here; `orders` are the drafts, where they have been read
-    already. The order of the resources does not matter.
+    already; of the numbers among the observations, only those of `observed` concepts are read where it is given. The
+    order of the resources does not matter.
     """
     drafts = drafts or Drafts()
     gaps = [DataGap(GapCode.UNREADABLE, kind) for kind in unreadable]
     by_type: dict[type, list[Any]] = defaultdict(list)
     for resource in current([item.resource for item in found], gaps):
         by_type[type(resource)].append(resource)
+        if resource.implicit_rules is not None and resource.was_pruned:
+            gaps.append(DataGap(GapCode.PRUNED, type(resource).__name__))
     context = Context(
         catalog,
         as_of,
         zone,
         medications=by_address((*found, *drafts.medications)),
-        orders_of_missed_doses=_orders_of_missed_doses(by_type[wire.MedicationAdministration]),
-        orders_not_taken=_orders_not_taken(by_type[wire.MedicationStatement]),
+        linked=linked_orders(by_type, (item.resource for item in found)),
+        observed=observed,
         gaps=gaps,
     )
     facts: dict[type, list[Any]] = defaultdict(list)
     being_placed = _being_placed(drafts, context)
     stored = by_type[wire.MedicationRequest]
     by_type[wire.MedicationRequest] = [order for order in stored if not being_placed.includes(order, context)]
+    if by_type[wire.ServiceRequest] and drafts.orders:
+        requested = requests_being_placed((order for order, _ in drafts.orders), context)
+        stored_requests = by_type[wire.ServiceRequest]
+        by_type[wire.ServiceRequest] = [r for r in stored_requests if not requested.includes(r, context)]
     for kind, read in _READERS.items():
         for resource in by_type[kind]:
             for fact in read(resource, context):
                 facts[type(fact)].append(fact)
     today = ClinicalDate.on(as_of)
-
-    def by_source(kind: type) -> tuple[Any, ...]:
-        return tuple(sorted(facts[kind], key=_reference))
+    cells = infusions(
+        sorted(facts[CarTInfusion], key=_first_reference),
+        facts[OtherCellTherapy],
+        catalog.days("same_infusion"),
+        facts[Problem],
+    )
 
     return TreatmentHistory(
         as_of=as_of,
         coverage=coverage,
         person=_person(facts[wire.Patient], context),
         diagnosis=_diagnosis(facts, any(type(item.resource) is wire.Condition for item in found)),
-        courses=courses(by_source(Exposure), catalog, today),
-        infusions=infusions(sorted(facts[CarTInfusion], key=_first_reference), catalog.days("same_infusion")),
-        collections=by_source(TCellCollection),
-        progressions=progressions(by_source(Progression), catalog.days("same_progression")),
-        supportive_care=by_source(SupportiveCare),
-        labs=by_source(LabResult),
-        allergies=by_source(Allergy),
+        courses=courses(sorted(facts[Exposure], key=_reference), catalog, today, cells),
+        infusions=cells,
+        collections=t_cell_collections(
+            sorted(facts[TCellCollection], key=_reference), facts[StemCellCollection], facts[SupportiveCare], catalog
+        ),
+        transplants=transplants(sorted(facts[Transplant], key=_first_reference), catalog.days("same_transplant")),
+        progressions=progressions(sorted(facts[Progression], key=_reference), catalog.days("same_progression")),
         orders=read_orders(drafts, catalog, as_of, zone) if orders is None else orders,
         foreign_orders=drafts.foreign,
-        unrecognised=by_source(UnrecognisedTreatment),
+        recognised=tuple(sorted(context.recognised, key=lambda found: (found.drug.id, found.how))),
+        unmapped=tuple(sorted(context.unmapped)),
         gaps=tuple(sorted(gaps, key=lambda gap: (gap.code, gap.resource_type))),
+        **{name: tuple(sorted(facts[kind], key=_reference)) for name, kind in _AS_THEY_ARE.items() if kind in facts},
     )
+
+
+# Facts that stand in the history as the readers found them
+_AS_THEY_ARE: Mapping[str, type] = {
+    "stem_cell_collections": StemCellCollection,
+    "other_cell_therapies": OtherCellTherapy,
+    "disease_statuses": DiseaseStatus,
+    "supportive_care": SupportiveCare,
+    "labs": LabResult,
+    "serology": SerologyResult,
+    "allergies": Allergy,
+    "problems": Problem,
+    "plans": PlannedCare,
+    "refusals": Refusal,
+    "trials": TrialEnrolment,
+    "vaccinations": Vaccination,
+    "eye_examinations": EyeExamination,
+    "education": Education,
+    "documented_lines": DocumentedLine,
+    "unrecognised": UnrecognisedTreatment,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +236,25 @@ _READERS: Mapping[type, Callable[[Any, Context], Iterable[Any]]] = {
     wire.MedicationAdministration: read_medication,
     wire.MedicationStatement: read_medication,
     wire.MedicationRequest: read_medication,
+    wire.MedicationDispense: read_medication,
     wire.Condition: read_condition,
     wire.Procedure: read_procedure,
     wire.AllergyIntolerance: read_allergy,
+    wire.Immunization: read_immunization,
+    wire.DiagnosticReport: read_report,
+    wire.ServiceRequest: read_service_request,
+    wire.Appointment: read_appointment,
+    wire.ResearchSubject: read_trial,
+    wire.Communication: read_communication,
+    wire.DocumentReference: read_document,
+    wire.Flag: read_flag,
+    wire.CarePlan: read_care_plan,
+    wire.EpisodeOfCare: read_episode_of_care,
     wire.Patient: lambda patient, _: (patient,),
 }
 
 
-def by_address(found: Iterable[wire.Found]) -> dict[str, wire.Medication]:
+def by_address(found: Iterable[piles.Found]) -> dict[str, wire.Medication]:
     """Index the Medications that stand by every address that a reference may use."""
     sent = [(item.full_url, item.resource) for item in found if type(item.resource) is wire.Medication]
     if not sent:
@@ -205,31 +270,10 @@ def by_address(found: Iterable[wire.Found]) -> dict[str, wire.Medication]:
     return addresses
 
 
-def _orders_of_missed_doses(administrations: Iterable[wire.MedicationAdministration]) -> frozenset[str | None]:
-    """Name the orders of which an administration says that a dose was not given."""
-    return frozenset(
-        local_reference(dose.request.reference) for dose in administrations if dose.request and _was_not_given(dose)
-    )
-
-
-def _orders_not_taken(statements: Iterable[wire.MedicationStatement]) -> frozenset[str | None]:
-    """Name the orders of which a statement says that the patient does not take the drug."""
-    return frozenset(
-        local_reference(order.reference)
-        for statement in statements
-        if statement.based_on and _was_not_given(statement)
-        for order in statement.based_on
-    )
-
-
-def _was_not_given(use: wire.MedicationUse) -> bool:
-    return standing_of(use) is Standing.NOT_GIVEN
-
-
 def _person(patients: list[wire.Patient], context: Context) -> Person:
-    if not patients:
+    if len(patients) != 1:  # of two, nobody knows which is meant
         return Person()
-    patient = patients[0]
+    (patient,) = patients
     dead = bool(patient.deceased_boolean) or patient.deceased_date_time is not None
     return Person(born=context.past_day(patient.birth_date, "Patient"), deceased=dead)
 
@@ -249,5 +293,5 @@ def _diagnosis(facts: dict[type, list[Any]], has_problems: bool) -> Diagnosis:
 _reference = attrgetter("source.reference")
 
 
-def _first_reference(infusion: CarTInfusion) -> str:
-    return infusion.sources[0].reference
+def _first_reference(record: CarTInfusion | Transplant) -> str:
+    return record.sources[0].reference

@@ -1,10 +1,15 @@
-"""Which FHIR searches feed which Topic: the one source of prefetch templates and of coverage.
+"""Which FHIR searches feed which Topic: the one source of prefetch templates, scopes and coverage.
 
-The keys are a contract with every EHR that calls us: they may grow, but none is ever renamed.
+The keys are a contract with every EHR that calls us: they may grow, but none is ever renamed. Only the searches of
+Topics that some rule reads are published, so that no EHR gives more than is needed.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import quote
 
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.coverage import Coverage, Level, TopicCoverage
@@ -21,35 +26,63 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """The searches without which absence in a Topic proves nothing.
+    """The searches that feed a Topic: without one of the `essential` ones, absence proves nothing.
 
-    With `of_medications`, reading nothing but empty lists proves nothing either.
+    The `helpful` ones may add to what is known, and nothing waits for them; but one that was answered in part has
+    lost what might have counted. `observed` are the concepts that the Topic looks for among the observations,
+    `reported` those that it looks for among the reports, where not all of them. With `of_medications`, nothing but
+    empty lists proves nothing either.
     """
 
     essential: tuple[str, ...]
+    helpful: tuple[str, ...] = ()
+    observed: tuple[str, ...] = ()
+    reported: tuple[str, ...] = ()
     of_medications: bool = False
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All searches of the Topic."""
+        return self.essential + self.helpful
 
 
 _MEDICATION_LISTS = ("medicationStatements", "medicationRequests", "medicationAdministrations")
+_STATUS = "cancer-disease-status"
+_MYELOMA_PROTEIN = ("m-protein-serum", "m-protein-urine", "free-kappa", "free-lambda", "free-light-chain-ratio")
+_INFECTIONS = ("hbsag", "anti-hbc-total", "anti-hbs", "hbv-dna", "hcv-ab", "hcv-rna", "hiv-ab", "hiv-ag-ab", "hiv-nat")
+_IMMUNE = ("cmv-igg", "cmv-dna", "ebv-dna", "tb-igra", "vzv-igg", "measles-titer", "tetanus-titer")
 
 NEEDS: Mapping[Topic, Need] = {
     Topic.PATIENT: Need(("patient",)),
     Topic.DIAGNOSIS: Need(("conditions",)),
-    Topic.TREATMENT: Need(_MEDICATION_LISTS, of_medications=True),
-    Topic.CELL_THERAPY: Need(("procedures", "conditions", "medicationAdministrations", "medicationStatements")),
-    Topic.PROGRESSION: Need(("observations", "conditions")),
-    Topic.PROPHYLAXIS: Need(_MEDICATION_LISTS, of_medications=True),
+    Topic.TREATMENT: Need(_MEDICATION_LISTS, ("medicationDispenses", "procedures"), of_medications=True),
+    Topic.CELL_THERAPY: Need(
+        ("procedures", "conditions", "medicationAdministrations", "medicationStatements"), ("immunizations",)
+    ),
+    Topic.PROGRESSION: Need(("observations", "conditions"), ("reports",), observed=(_STATUS,), reported=(_STATUS,)),
+    Topic.PROPHYLAXIS: Need(_MEDICATION_LISTS, ("medicationDispenses",), of_medications=True),
     Topic.ALLERGIES: Need(("allergies", "conditions")),
-    Topic.LABS: Need(("observations",)),
+    Topic.LABS: Need(("observations",), observed=("cd4-count", "anc", "creatinine", "egfr")),
+    Topic.SCREENING: Need(
+        ("observations",), ("reports", "serviceRequests"), (*_INFECTIONS, *_IMMUNE, "pneumococcal-titers")
+    ),
+    Topic.IMMUNITY: Need(("observations",), observed=("igg", "iga", "igm", "alc", *_MYELOMA_PROTEIN)),
+    Topic.RESPONSE: Need(("observations",), ("reports",), (_STATUS, *_MYELOMA_PROTEIN)),
+    Topic.PERFORMANCE: Need(("observations",), observed=("ecog", "karnofsky")),
+    Topic.VITAL_SIGNS: Need(("observations",), observed=("body-weight", "body-temperature")),
+    Topic.PLANS: Need(("serviceRequests", "appointments")),
+    Topic.REFUSALS: Need(("serviceRequests", "flags"), ("conditions",)),
+    Topic.TRIALS: Need(("researchSubjects",)),
+    Topic.VACCINES: Need(("immunizations",)),
+    Topic.EYE_EXAMINATIONS: Need(("procedures", "reports"), ("appointments", "serviceRequests")),
+    Topic.EDUCATION: Need(("communications",), ("procedures",)),
+    Topic.LINE_NUMBER: Need(("carePlans",)),
 }
 
 # What opens the chart; every rule stands behind gates that read them, so they are no rule's own Topic
 GATE_TOPICS = frozenset({Topic.PATIENT, Topic.DIAGNOSIS})
 
 PATIENT_ID_HERE = "{{context.patientId}}"  # what each client replaces with the patient's id
-
-_OBSERVED = ("cancer-disease-status", "cd4-count", "anc", "creatinine", "egfr")
-
 
 RESOURCE_TYPES: Mapping[str, str] = {
     "patient": "Patient",
@@ -60,6 +93,15 @@ RESOURCE_TYPES: Mapping[str, str] = {
     "procedures": "Procedure",
     "allergies": "AllergyIntolerance",
     "observations": "Observation",
+    "medicationDispenses": "MedicationDispense",
+    "serviceRequests": "ServiceRequest",
+    "reports": "DiagnosticReport",
+    "immunizations": "Immunization",
+    "appointments": "Appointment",
+    "researchSubjects": "ResearchSubject",
+    "communications": "Communication",
+    "flags": "Flag",
+    "carePlans": "CarePlan",
 }
 
 
@@ -67,39 +109,82 @@ RESOURCE_TYPES: Mapping[str, str] = {
 OPTIONAL_TYPES = tuple(kind for kind in RESOURCE_TYPES.values() if kind not in {"Patient", "Condition"})
 
 
-def searches(catalog: Catalog) -> dict[str, Search]:
-    """Give every search by its prefetch key; each query names a parameter once and needs the patient alone."""
-    codes = sorted(
-        code
-        for (system, code), concepts in catalog.concept_codes["lab"].items()
-        if system == "loinc" and concepts.intersection(_OBSERVED)
-    )
-    queries = {key: f"{kind}?patient={PATIENT_ID_HERE}" for key, kind in RESOURCE_TYPES.items()}
-    queries["patient"] = f"Patient/{PATIENT_ID_HERE}"
-    queries["observations"] += f"&code={','.join(codes)}"
-    return {key: Search(RESOURCE_TYPES[key], query) for key, query in queries.items()}
+def searches(catalog: Catalog, topics: Collection[Topic] = tuple(Topic)) -> dict[str, Search]:
+    """Give the searches that feed some Topics by their prefetch keys.
+
+    Each query names a parameter once and needs the patient alone.
+    """
+    needs = [NEEDS[topic] for topic in topics]
+    wanted = {key for need in needs for key in need.keys}
+    found: dict[str, Search] = {}
+    for key, kind in RESOURCE_TYPES.items():
+        if key == "patient":
+            found[key] = Search(kind, f"Patient/{PATIENT_ID_HERE}")
+        elif key in wanted:
+            found[key] = Search(kind, f"{kind}?patient={PATIENT_ID_HERE}")
+    if "observations" in found:
+        found["observations"] = _of_codes(found["observations"], {c for need in needs for c in need.observed}, catalog)
+    of_reports = [need.reported for need in needs if "reports" in need.keys]
+    if of_reports and all(of_reports):
+        found["reports"] = _of_codes(found["reports"], set().union(*of_reports), catalog)
+    return found
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+def _of_codes(search: Search, concepts: AbstractSet[str], catalog: Catalog) -> Search:
+    """Narrow a search down to the codes of some concepts."""
+    return replace(search, query=f"{search.query}&code={','.join(_codes_of(concepts, catalog))}")
+
+
+def observed_for(topics: Collection[Topic]) -> frozenset[str]:
+    """Name the concepts that some Topics look for among the observations; no rule of theirs reads any other."""
+    return frozenset(concept for topic in topics for concept in NEEDS[topic].observed)
+
+
+def _codes_of(observed: AbstractSet[str], catalog: Catalog) -> list[str]:
+    """List the LOINC codes of some concepts, and the local ones of the site with their systems."""
+    wanted = [pair for pair, concepts in catalog.concept_codes["lab"].items() if concepts & observed]
+    local = (catalog.site_codes[pair] for pair in wanted if pair in catalog.site_codes and pair[0] != "loinc")
+    return sorted(code for system, code in wanted if system == "loinc") + sorted(map(_in_a_search, local))
+
+
+def _in_a_search(token: str) -> str:
+    """Write "system|code" as a value of a search, where commas separate values."""
+    return quote(token.replace("\\", "\\\\").replace(",", "\\,").replace("$", "\\$"), safe=":/|")
+
+
+class Reading(NamedTuple):
     """How one search ended: how completely it was read, and how many entries it gave."""
 
     level: Level
     entries: int = 0
 
 
+_CACHED_PICTURES = 512
 _NOT_ANSWERED = Reading(Level.UNAVAILABLE)
 _SEARCHES_OF_DOSES = frozenset({"medicationStatements", "medicationAdministrations"})
 
 
-def coverage_of(readings: Mapping[str, Reading], unsupported_types: Collection[str] = ()) -> Coverage:
+def coverage_of(
+    readings: Mapping[str, Reading], unsupported_types: Collection[str] = (), topics: Collection[Topic] = tuple(Topic)
+) -> Coverage:
     """Work out, Topic by Topic, what the searches together prove; a search without a reading was not answered.
 
-    A search for a type that the EHR does not have (`unsupported_types`) is not waited for; but without any record of
-    doses given or taken, orders alone prove no absence.
+    A helpful search counts only where it was answered, and something of it was lost. A search for a type that the EHR
+    does not have (`unsupported_types`) is not waited for; but without any record of doses given or taken, orders alone
+    prove no absence.
     """
+    # How many entries there are does not matter, so that few pictures of a chart come again and again
+    ended = frozenset((key, Reading(reading.level, min(reading.entries, 1))) for key, reading in readings.items())
+    return _coverage(ended, frozenset(unsupported_types), frozenset(topics))
+
+
+@lru_cache(maxsize=_CACHED_PICTURES)
+def _coverage(
+    ended: frozenset[tuple[str, Reading]], unsupported_types: frozenset[str], topics: frozenset[Topic]
+) -> Coverage:
     unsupported = frozenset(key for key, kind in RESOURCE_TYPES.items() if kind in unsupported_types)
-    return Coverage({topic: _topic_coverage(need, readings, unsupported) for topic, need in NEEDS.items()})
+    readings = dict(ended)
+    return Coverage({topic: _topic_coverage(NEEDS[topic], readings, unsupported) for topic in Topic if topic in topics})
 
 
 def _topic_coverage(need: Need, readings: Mapping[str, Reading], unsupported: frozenset[str]) -> TopicCoverage:
@@ -108,6 +193,7 @@ def _topic_coverage(need: Need, readings: Mapping[str, Reading], unsupported: fr
     unread = tuple(key for key, reading in essential.items() if reading.level is not Level.COMPLETE)
     if all(reading.level is Level.UNAVAILABLE for reading in essential.values()):
         return TopicCoverage(Level.UNAVAILABLE, unread)
+    unread += tuple(key for key in need.helpful if readings.get(key, _NOT_ANSWERED).level is Level.PARTIAL)
     is_empty = need.of_medications and not unread and not any(r.entries for r in essential.values())
     level = Level.PARTIAL if unread or is_empty else Level.COMPLETE
     return TopicCoverage(level, unread, is_empty)

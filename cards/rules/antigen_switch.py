@@ -16,14 +16,9 @@ from cards.finding import (
 )
 from cards.rulebook import Settings, order_rule
 from fhir_mapping.model.dates import Answer, ClinicalDate, Days
-from fhir_mapping.model.history import (
-    EndReason,
-    OrderKind,
-    Progression,
-    ProposedOrder,
-    SourceRef,
-    TreatmentHistory,
-)
+from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.orders import OrderKind, ProposedOrder
+from fhir_mapping.model.treatment import EndReason, Progression, SourceRef
 from fhir_mapping.model.vocabulary import Antigen, Certainty, Drug, Mechanism, Tier, Topic
 
 

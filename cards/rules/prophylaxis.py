@@ -16,16 +16,11 @@ from cards.finding import (
 )
 from cards.rulebook import Settings, patient_rule
 from fhir_mapping.model.dates import Answer, ClinicalDate, Days, latest_of
-from fhir_mapping.model.history import (
-    Allergen,
-    CarTInfusion,
-    LabResult,
-    LabTest,
-    OrderKind,
-    SourceRef,
-    SupportiveCare,
-    TreatmentHistory,
-)
+from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.orders import OrderKind
+from fhir_mapping.model.patient import Allergen
+from fhir_mapping.model.results import LabResult, LabTest
+from fhir_mapping.model.treatment import CarTInfusion, SourceRef, SupportiveCare
 from fhir_mapping.model.vocabulary import Certainty, Cover, Tier, Topic
 
 
@@ -240,7 +235,7 @@ def _cover(history: TreatmentHistory, settings: AfterCarT, need: Cover) -> _Cove
 def _still_protects(care: SupportiveCare, history: TreatmentHistory, settings: AfterCarT) -> Answer:
     """Whether a dose protects for longer than its day, or is recent enough to show that the drug is running.
 
-    The end of a statement or an order shows the opposite.
+    The end of a statement or an order shows the opposite; of a dose that was only ordered or handed over it is open.
     """
     days = settings.dose_covers_days.get(care.drug.id)
     if days is None and care.source.resource_type == "MedicationAdministration":
@@ -248,14 +243,12 @@ def _still_protects(care: SupportiveCare, history: TreatmentHistory, settings: A
     if days is None or care.last_dose is None:
         return Answer.NO
     protects = care.last_dose.days_until(history.today).at_most(days)
-    if protects is Answer.YES and care.certainty is Certainty.POSSIBLE:
-        return Answer.UNKNOWN
-    return protects
+    return Answer.UNKNOWN if protects is Answer.YES and not care.was_given else protects
 
 
 def _with_antiviral(answer: Conclusion, history: TreatmentHistory, settings: AntiviralAfterCarT) -> Conclusion:
     """Offer acyclovir where allergies were read and none speaks against it; a dose only with good renal function."""
-    if not history.coverage.is_complete(Topic.ALLERGIES):
+    if not _allergies_are_known(history):
         return replace(answer, notes=("allergies_unread",))
     if history.is_allergic_to(Allergen.ACYCLOVIR):
         return replace(answer, notes=("acyclovir_allergy",))
@@ -269,7 +262,7 @@ def _with_antiviral(answer: Conclusion, history: TreatmentHistory, settings: Ant
 
 def _with_pjp_agent(answer: Conclusion, history: TreatmentHistory, settings: PneumocystisAfterCarT) -> Conclusion:
     """Offer sulfamethoxazole-trimethoprim, or atovaquone where allergy or neutropenia speaks against it."""
-    if not history.coverage.is_complete(Topic.ALLERGIES):
+    if not _allergies_are_known(history):
         return replace(answer, notes=("allergies_unread",))
     anc = _recent(history, LabTest.ANC, settings.anc_lookback_days)
     if history.is_allergic_to(Allergen.SULFONAMIDE):
@@ -288,6 +281,11 @@ def _with_pjp_agent(answer: Conclusion, history: TreatmentHistory, settings: Pne
     return _proposing(answer, "pjp-first-choice", settings, history.as_of, notes=notes)
 
 
+def _allergies_are_known(history: TreatmentHistory) -> bool:
+    """Whether the list of allergies was read, and each of its entries says what it is about."""
+    return history.coverage.is_complete(Topic.ALLERGIES) and not history.is_allergic_to(Allergen.UNKNOWN)
+
+
 def _recent(history: TreatmentHistory, test: LabTest, lookback_days: int) -> LabResult | None:
     """Give the latest result of a test, where results were read completely, it can be read, and it is recent."""
     result = history.latest_lab(test)
@@ -299,9 +297,9 @@ def _recent(history: TreatmentHistory, test: LabTest, lookback_days: int) -> Lab
 def _is_outdated(egfr: LabResult, history: TreatmentHistory) -> bool:
     """Whether a creatinine was measured since: the eGFR may no longer hold."""
     creatinine = history.latest_lab(LabTest.CREATININE)
-    if creatinine is None or creatinine.on is None or egfr.on is None:
+    if creatinine is None or egfr.on is None:
         return False
-    return creatinine.on.is_after(egfr.on) is not Answer.NO
+    return creatinine.on is None or creatinine.on.is_after(egfr.on) is not Answer.NO
 
 
 def _proposing(

@@ -2,7 +2,8 @@
 
 from cards.finding import Conclusion, Outcome, not_applicable, satisfied
 from cards.rulebook import order_rule
-from fhir_mapping.model.history import ProposedOrder, TreatmentHistory
+from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.orders import ProposedOrder
 from fhir_mapping.model.vocabulary import Antigen, Drug, DrugClass, Topic
 
 

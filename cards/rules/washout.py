@@ -1,13 +1,16 @@
 """Washout: how long after one T-cell engager the next may follow."""
 
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 from cards.finding import Conclusion, Missing, Outcome, cannot_tell, not_applicable, satisfied, worst
 from cards.rulebook import Settings, order_rule
 from fhir_mapping.model.dates import Answer, ClinicalDate, Days
-from fhir_mapping.model.history import Course, OrderKind, ProposedOrder, TreatmentHistory
-from fhir_mapping.model.vocabulary import Antigen, DrugClass, Topic
+from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.orders import OrderKind, ProposedOrder
+from fhir_mapping.model.treatment import Course, TCellCollection
+from fhir_mapping.model.vocabulary import Antigen, Certainty, DrugClass, Topic
 
 
 class MinimumWashout(Settings):
@@ -44,7 +47,7 @@ class _Index:
     settings=MinimumWashout,
     facts=Washout,
     variants={"recent", "ongoing", "collected"},
-    missing={"last_dose", "date_precision", "given", "collection_date"},
+    missing={"last_dose", "date_precision", "given", "collection_date", "collection"},
 )
 def bcma_bispecific_before_car_t(
     history: TreatmentHistory, order: ProposedOrder, settings: MinimumWashout
@@ -52,15 +55,30 @@ def bcma_bispecific_before_car_t(
     """A BCMA bispecific antibody was given too shortly before T cells are collected for BCMA CAR T cells."""
     if not (order.is_car_t_step and order.may_target(Antigen.BCMA)):
         return not_applicable()
-    index = _index(history, order, settings)
-    undated = not index.collected and not _is_collection(order) and _was_collected_undated(history)
     courses = [
         course for course in history.courses_against(Antigen.BCMA) if course.drug.drug_class is DrugClass.BISPECIFIC
     ]
-    absent = {Topic.TREATMENT}
-    if courses and undated:
+    index = _index(history, order, settings)
+    answer = _counted_to(index, courses, history, settings)
+    if not courses or _is_collection(order):
+        return answer  # no collection of the past has a say in it
+    if not index.collected and _was_collected_undated(history):
         return cannot_tell(Missing("collection_date"), evidence=courses[-1].sources[:1])
-    return worst([satisfied(absent=absent), *(_after(course, index, history, settings) for course in courses)])
+    if answer.outcome is not Outcome.SATISFIED:
+        return answer
+    for collection, day in _may_be_waiting(history, order, settings):
+        other = _Index(day, "T-cell collection that may have been done", collected=True)
+        if _counted_to(other, courses, history, settings).outcome is not Outcome.SATISFIED:
+            return cannot_tell(Missing("collection"), evidence=(collection.source,))
+    # What is counted to today rests on no collection having been done before
+    return answer if index.collected else replace(answer, absent=answer.absent | {Topic.CELL_THERAPY})
+
+
+def _counted_to(
+    index: _Index, courses: list[Course], history: TreatmentHistory, settings: MinimumWashout
+) -> Conclusion:
+    absent = satisfied(absent={Topic.TREATMENT})
+    return worst([absent, *(_after(course, index, history, settings) for course in courses)])
 
 
 def _after(course: Course, index: _Index, history: TreatmentHistory, settings: MinimumWashout) -> Conclusion:
@@ -131,17 +149,47 @@ def _collected(history: TreatmentHistory, order: ProposedOrder, settings: Minimu
 
     Lymphodepletion and infusion need cells that are there, so for them an old collection still counts.
     """
-    needs_cells = order.kind in {OrderKind.LYMPHODEPLETION, OrderKind.CAR_T_INFUSION}
     waiting = [
         day
         for collection in history.collections
         if (day := collection.collected) is not None
-        and (needs_cells or day.days_until(history.today).at_most(settings.collection_counts_days) is Answer.YES)
+        and collection.certainty is Certainty.STATED
+        and (_needs_cells(order) or _is_recent(day, history, settings) is Answer.YES)
         and not any(i.infused and i.infused.is_after(day) is Answer.YES for i in history.infusions)
     ]
     return max(waiting, key=lambda day: (day.latest, day.earliest), default=None)
 
 
+def _may_be_waiting(
+    history: TreatmentHistory, order: ProposedOrder, settings: MinimumWashout
+) -> Iterator[tuple[TCellCollection, ClinicalDate]]:
+    """List the collections that may be the one to count to: possible ones, and those of a vague day or of none.
+
+    One without date may have been done on any day on which its cells would still count.
+    """
+    reach = date.min if _needs_cells(order) else history.as_of - timedelta(settings.collection_counts_days)
+    for collection in history.collections:
+        day = collection.collected or ClinicalDate(reach, history.as_of)
+        is_used_up = collection.collected is not None and any(
+            i.certainty is Certainty.STATED and i.infused and i.infused.is_after(day) is Answer.YES
+            for i in history.infusions
+        )
+        is_sure = collection.certainty is Certainty.STATED and collection.collected is not None
+        is_recent = Answer.YES if _needs_cells(order) else _is_recent(day, history, settings)
+        if not is_used_up and is_recent is not Answer.NO and not (is_sure and is_recent is Answer.YES):
+            yield collection, day
+
+
+def _needs_cells(order: ProposedOrder) -> bool:
+    return order.kind in {OrderKind.LYMPHODEPLETION, OrderKind.CAR_T_INFUSION}
+
+
+def _is_recent(day: ClinicalDate, history: TreatmentHistory, settings: MinimumWashout) -> Answer:
+    return day.days_until(history.today).at_most(settings.collection_counts_days)
+
+
 def _was_collected_undated(history: TreatmentHistory) -> bool:
     """Whether T cells were collected on a day that nobody wrote down, and no infusion tells what became of them."""
-    return not history.infusions and any(collection.collected is None for collection in history.collections)
+    return not history.infusions and any(
+        collection.collected is None and collection.certainty is Certainty.STATED for collection in history.collections
+    )

@@ -14,7 +14,7 @@ from cds_service.fhir.server import Breaker, Server, is_readable_version
 from cds_service.hook_models import are_about
 from cds_service.site import Limits
 from cds_service.transport import Allowance, FetchFault, Line, Page, Transport
-from fhir_mapping import wire
+from fhir_mapping import piles, wire
 from fhir_mapping.needs import PATIENT_ID_HERE
 
 _ACCEPT = "application/fhir+json, application/json;q=0.9"
@@ -48,7 +48,7 @@ def headers_of(token: str | None) -> dict[str, str]:
 class Answer:
     """What one search gave: the resources that arrived, and one word on why there are not more, or ""."""
 
-    pile: wire.Pile | None
+    pile: piles.Pile | None
     fault: str = ""
 
 
@@ -61,7 +61,7 @@ class _Task:
 
     future: "Future[str]"
     line: Line = field(default_factory=Line)
-    piles: list[wire.Pile] = field(default_factory=list)
+    pages: list[piles.Pile] = field(default_factory=list)
     breaker: Breaker | None = None
 
 
@@ -98,11 +98,11 @@ class Reader:
         """Begin a search by its prefetch template."""
         self._begin(key, address_of(self._server.base, query, self._patient_id))
 
-    def follow(self, key: str, first: wire.Pile) -> None:
+    def follow(self, key: str, first: piles.Pile) -> None:
         """Begin with the pages after one that the client has sent."""
         link = under(self._server.base, first.next_link or "") if first.next_link else None
         if link is None:
-            self._tasks[key] = _Task(_ended("foreign_link"), piles=[first])
+            self._tasks[key] = _Task(_ended("foreign_link"), pages=[first])
         else:
             self._begin(key, link, first)
 
@@ -119,11 +119,11 @@ class Reader:
         self._wait_for_version()
         if self._server.speaks_other_version:
             return Answer(None, "fhir_version")
-        if fault == "another_patient" or not task.piles:
+        if fault == "another_patient" or not task.pages:
             return Answer(None, fault)
-        return Answer(wire.together(list(task.piles)), fault)
+        return Answer(piles.together(list(task.pages)), fault)
 
-    def medications(self, references: Iterable[str]) -> Sequence[wire.Found]:
+    def medications(self, references: Iterable[str]) -> Sequence[piles.Found]:
         """Look up the Medications that records refer to, many at a time; those that cannot be read are left out."""
         ids = sorted({found for reference in references if (found := self._medication_id(reference)) is not None})
         keys = []
@@ -131,10 +131,10 @@ class Reader:
             keys.append(f"Medication {first}")
             wanted = ",".join(quote(found, safe="") for found in ids[first : first + _IDS_PER_SEARCH])
             self._begin(keys[-1], f"{self._server.base}/Medication?_id={wanted}&_count={_PER_PAGE}")
-        piles = [pile for key in keys if (pile := self.answer(key).pile) is not None]
+        pages = [pile for key in keys if (pile := self.answer(key).pile) is not None]
         return [
-            wire.Found(item.resource, f"{self._server.base}/Medication/{item.resource.id}")
-            for pile in piles
+            piles.Found(item.resource, f"{self._server.base}/Medication/{item.resource.id}")
+            for pile in pages
             for item in pile.found
             if isinstance(item.resource, wire.Medication)
         ]
@@ -147,18 +147,18 @@ class Reader:
             if task.breaker is not None:
                 task.breaker.give_back()
 
-    def _begin(self, key: str, url: str, first: wire.Pile | None = None) -> None:
-        piles = [first] if first is not None else []
+    def _begin(self, key: str, url: str, first: piles.Pile | None = None) -> None:
+        pages = [first] if first is not None else []
         breaker = self._server.breaker(key.partition(" ")[0])
         if self._server.speaks_other_version:
-            self._tasks[key] = _Task(_ended("fhir_version"), piles=piles)
+            self._tasks[key] = _Task(_ended("fhir_version"), pages=pages)
         elif not breaker.lets_through():
-            self._tasks[key] = _Task(_ended("breaker_open"), piles=piles)
+            self._tasks[key] = _Task(_ended("breaker_open"), pages=pages)
         else:
             self._version = self._version or self._server.learn_version(self._transport)
             line = Line()
-            future = self._server.pool.submit(self._search, line, piles, url)
-            self._tasks[key] = _Task(future, line, piles, breaker)
+            future = self._server.pool.submit(self._search, line, pages, url)
+            self._tasks[key] = _Task(future, line, pages, breaker)
 
     def _note(self, task: _Task, fault: str) -> None:
         """Tell the breaker how a search fared that was waited for, once."""
@@ -185,7 +185,7 @@ class Reader:
         is_id = bool(found) and not set(found) & set("/?,%$|\\") and found.strip(".") != ""
         return found if kind == "Medication" and is_id else None
 
-    def _search(self, line: Line, piles: list[wire.Pile], url: str) -> str:
+    def _search(self, line: Line, pages: list[piles.Pile], url: str) -> str:
         """Read page after page; give one word on why the search ended early, or ""."""
         seen = set()
         try:
@@ -194,7 +194,7 @@ class Reader:
                 pile = self._page(url, line)
                 if not are_about(pile.found, self._patient_id):
                     return "another_patient"
-                piles.append(pile)
+                pages.append(pile)
                 if pile.next_link is None:
                     return ""
                 link = under(self._server.base, pile.next_link, page=url) if pile.next_link else None
@@ -202,20 +202,20 @@ class Reader:
                     return "foreign_link"
                 if link in seen:
                     return "loop"
-                entries = sum(pile.entries for pile in piles)
-                if len(piles) >= self._limits.pages or entries >= self._limits.entries:
+                entries = sum(pile.entries for pile in pages)
+                if len(pages) >= self._limits.pages or entries >= self._limits.entries:
                     return "too_many_pages"
                 url = link
         except FetchFault as fault:
             return fault.label
 
-    def _page(self, url: str, line: Line) -> wire.Pile:
+    def _page(self, url: str, line: Line) -> piles.Pile:
         page = self._get(url, line)
         if page.status != 200:
             raise FetchFault(_STATUS_FAULTS.get(page.status) or ("server_error" if page.status >= 500 else "status"))
         if _names_other_version(page.headers.get("content-type", "")):
             raise FetchFault("fhir_version")
-        pile = wire.decode_pile(page.body)
+        pile = piles.decode_pile(page.body)
         if pile is None:
             raise FetchFault("not_fhir")
         if pile.is_single and isinstance(pile.found[0].resource, wire.OperationOutcome):

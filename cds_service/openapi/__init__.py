@@ -127,7 +127,7 @@ def _discovery(assessor: Assessor) -> Json:
         "summary": "List the CDS services and their prefetch templates",
         "security": [{}, {"clientToken": []}],
         "responses": {
-            "200": _good("The services.", models.Discovery, discovery(assessor.catalog)),
+            "200": _good("The services.", models.Discovery, discovery(assessor.searches)),
             **_refusals(_OF_CLIENTS),
         },
     }

@@ -35,10 +35,10 @@ _KINDS_OF_CODES = {
 
 def codings_of(concept: Concept) -> list[Pair]:
     """List the (system name, canonical code) pairs of a CodeableConcept."""
-    return [pair for coding in concept.coding for pair in _pairs(coding)]
+    return [pair for coding in concept.coding for pair in pairs_of(coding)]
 
 
-def _pairs(coding: Coding) -> list[Pair]:
+def pairs_of(coding: Coding) -> list[Pair]:
     """List what one coding may be read as: more than one pair for a bare ten-digit NDC."""
     if not coding.code:
         return []
@@ -48,7 +48,7 @@ def _pairs(coding: Coding) -> list[Pair]:
 
 def look_up(codes: Codes, coding: Coding) -> tuple[Pair | None, frozenset[str]]:
     """Give the known reading of a coding with what it stands for; nothing where known readings disagree."""
-    known = {codes[pair]: pair for pair in _pairs(coding) if pair in codes}
+    known = {codes[pair]: pair for pair in pairs_of(coding) if pair in codes}
     if len(known) != 1:
         return None, frozenset()
     return next((pair, concepts) for concepts, pair in known.items())

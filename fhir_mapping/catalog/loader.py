@@ -5,7 +5,7 @@ import io
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from fhir_mapping.catalog.phrases import (
     DiagnosisWords,
     Phrases,
     Said,
+    Words,
     name_part,
     read_diagnosis,
     read_signs,
@@ -22,13 +23,18 @@ from fhir_mapping.catalog.phrases import (
 )
 from fhir_mapping.catalog.short_names import ShortNames, read_short_names
 from fhir_mapping.catalog.texts import read_text, words
+from fhir_mapping.model.treatment import Recognition, UnmappedDrug
 from fhir_mapping.model.vocabulary import Antigen, Certainty, ChartText, Cover, Drug, DrugClass
 from fhir_mapping.wire import Coding, Concept
 
 _LONGEST_TEXT_READ = 1_000  # characters; a drug or diagnosis is named before that
 _CACHED_CONCEPTS = 4_096
-_KNOWN_OTHER = ""  # stands for every drug that only looks like one of ours
-_OTHER_TREATMENT = "-"  # and this for those that redirect T cells, or are cells, in another disease
+KNOWN_OTHER = ""  # stands for every drug that only looks like one of ours
+OTHER_TREATMENT = "-"  # and this for those that redirect T cells, or are cells, in another disease
+_OTHER_CELLS = "--"  # and this for CAR T cells against another disease
+
+DRUGS = "drug"  # the group of all drugs among the texts of a site; the other groups are those of the table
+SITE_MAP = "site map"  # how a code or text was recognised that a site has added
 
 _NO_TEXT = ChartText()
 
@@ -41,8 +47,9 @@ class CatalogError(Exception):
 class DrugMatch:
     """What a medication entry turned out to be: known drugs, treatment we do not know, or some other drug.
 
-    `is_known_other` is true where only a drug is named that the catalogue lists as being none of ours. `how` says for
-    each of the drugs by what it was found. `certainty` is "possible" for unrecognised treatment, and where codes and
+    `is_known_other` is true where only a drug is named that the catalogue lists as being none of ours, be it CAR T
+    cells against another disease. `how` says for each of the drugs by what it was found; `recognised` and `unmapped`
+    are the same for the history. `certainty` is "possible" for unrecognised treatment, and where codes and
     texts contradict each other: the drugs are then all that they name, and one of them may be wrong. `possible_drugs`
     are those that a short name may stand for; they are not among the drugs, and where nothing else is named the entry
     is unrecognised treatment too.
@@ -56,11 +63,16 @@ class DrugMatch:
     is_known_other: bool = False
     may_be_cell_therapy: bool = False
     text: ChartText = _NO_TEXT
+    recognised: tuple[Recognition, ...] = ()
+    unmapped: UnmappedDrug | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Catalog:
-    """Codes and words of the product's own tables; compared by identity, so that it can key the caches below."""
+    """Codes and words of the product's own tables; compared by identity, so that it can key the caches below.
+
+    What a site adds stands among the codes, and in `site_texts` and `site_codes`: see `site_map`.
+    """
 
     drugs: Mapping[str, Drug]
     drug_codes: Codes
@@ -74,6 +86,8 @@ class Catalog:
     recognition: Mapping[str, Any]
     labs: Mapping[str, Mapping[str, Any]]
     definitions: Mapping[str, Mapping[str, Any]]
+    site_texts: Mapping[str, Mapping[Words, frozenset[str]]] = field(default_factory=dict)  # group -> whole texts
+    site_codes: Mapping[Pair, str] = field(default_factory=dict)  # as the site writes them: "system|code"
 
     def days(self, definition: str) -> int:
         """Give the day limit of one entry of `definitions.toml`."""
@@ -114,7 +128,15 @@ def texts_of(concept: Concept) -> list[str]:
 @lru_cache(maxsize=_CACHED_CONCEPTS)
 def _concepts(catalog: Catalog, group: str, concept: Concept) -> frozenset[str]:
     codes = catalog.concept_codes[group]
-    return frozenset().union(*(look_up(codes, coding)[1] for coding in concept.coding))
+    found = frozenset().union(*(look_up(codes, coding)[1] for coding in concept.coding))
+    if catalog.site_texts:
+        found = found.union(*(_mapped(catalog, group, text) for text in texts_of(concept)))
+    return found
+
+
+def _mapped(catalog: Catalog, group: str, text: str) -> frozenset[str]:
+    """Give what the site says that a whole text stands for."""
+    return catalog.site_texts.get(group, {}).get(words(text), frozenset())
 
 
 @lru_cache(maxsize=_CACHED_CONCEPTS)
@@ -168,6 +190,8 @@ def _drug(catalog: Catalog, concept: Concept) -> DrugMatch:
     for i, text in enumerate(texts):
         texts[i] = name_part(text, catalog.recognition["drug_comment"])
         named[text] = catalog.names.found_in(words(texts[i]))
+        if catalog.site_texts:
+            named[text] = {**named[text], **dict.fromkeys(sorted(_mapped(catalog, DRUGS, text)), SITE_MAP)}
     coded = [_drugs_coded(catalog, coding) for coding in concept.coding]
     found: dict[str, str] = {}
     for source in (*coded, *named.values()):
@@ -182,12 +206,16 @@ def _drug(catalog: Catalog, concept: Concept) -> DrugMatch:
             tuple(found[name] for name in known),
             certainty=Certainty.POSSIBLE if is_contradicted else Certainty.STATED,
             possible_drugs=_drugs_in_short(catalog, codings, texts, known),
+            recognised=tuple(Recognition(catalog.drugs[name], found[name]) for name in known),
         )
-    if _OTHER_TREATMENT in found or (_KNOWN_OTHER in found and not _names(catalog, "sure_treatment", texts)):
-        return DrugMatch(is_known_other=True, text=label)
+    if not found.keys().isdisjoint({OTHER_TREATMENT, _OTHER_CELLS}) or (
+        KNOWN_OTHER in found and not _names(catalog, "sure_treatment", texts)
+    ):
+        return DrugMatch(is_known_other=True, may_be_cell_therapy=_OTHER_CELLS in found, text=label)
     possible = () if found else _drugs_in_short(catalog, codings, texts, known)
     if not found and not possible and not _may_be_treatment(catalog, codings, texts):
-        return DrugMatch(text=label)
+        codes = tuple(f"{coding.system or ''}|{coding.code or ''}" for coding in concept.coding)
+        return DrugMatch(text=label, unmapped=UnmappedDrug(label, codes))
     cell = _names(catalog, "cell_therapy", texts)
     return DrugMatch(
         certainty=Certainty.POSSIBLE,
@@ -284,8 +312,9 @@ def load() -> Catalog:
     drugs = {drug.id: drug for entry in drugs_toml["drug"] if (drug := _read_drug(entry, faults)) is not None}
     others = drugs_toml["known_other"]
     known_others = (
-        {"id": _KNOWN_OTHER, "synonyms": others["names"]},
-        {"id": _OTHER_TREATMENT, "synonyms": others["treatments"]},
+        {"id": KNOWN_OTHER, "synonyms": others["names"]},
+        {"id": OTHER_TREATMENT, "synonyms": others["treatments"]},
+        {"id": _OTHER_CELLS, "synonyms": others["cells"]},
     )
     names = read_names([*drugs_toml["drug"], *known_others], faults)
     grouped: dict[str, dict[Pair, set[str]]] = defaultdict(lambda: defaultdict(set))
@@ -299,7 +328,7 @@ def load() -> Catalog:
         for pair, concepts in grouped[group].items():
             drug_codes[pair] |= concepts & drugs.keys()
             if not concepts.isdisjoint(others["concepts"]):
-                drug_codes[pair].add(_KNOWN_OTHER)
+                drug_codes[pair].add(KNOWN_OTHER)
     faults += [
         f"drugs.toml has no entry for {concept}"
         for concept in sorted(set().union(*grouped["agent"].values()) - drugs.keys() - set(others["concepts"]))

@@ -31,7 +31,7 @@ DOSES = "MedicationAdministration"
 FOREIGN = {"reference": f"Patient/{faulty.SOMEONE_ELSE}"}
 
 MALFORMED: dict[str, Any] = {
-    "id of a wrong type": lambda kind: {"resource": {"resourceType": kind, "id": 7}},
+    "subject of a wrong type": lambda kind: {"resource": {"resourceType": kind, "id": "x", "subject": 7, "patient": 7}},
     "code of a wrong type": lambda kind: {"resource": {"resourceType": kind, "id": "x", "code": "C90", "status": []}},
     "no resource": lambda kind: {"fullUrl": f"urn:uuid:{kind}"},
     "resource is null": lambda kind: {"resource": None},

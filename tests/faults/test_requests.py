@@ -123,7 +123,7 @@ def test_fm_59_an_error_is_unavailable_and_not_read(severity: str, kind: str) ->
 
 @pytest.mark.parametrize("kind", NEEDED)
 @pytest.mark.parametrize(
-    "value", ["none", 0, [], {}, {"resourceType": "Encounter"}, bundle([{"resourceType": "Flag"}])]
+    "value", ["none", 0, [], {}, {"resourceType": "Encounter"}, bundle([{"resourceType": "Group"}])]
 )
 def test_fm_59_a_wrong_type_is_read_else_unavailable(value: Any, kind: str) -> None:
     service = make_service()

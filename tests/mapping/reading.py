@@ -5,20 +5,22 @@ from collections.abc import Iterable
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from fhir_mapping import wire
+from fhir_mapping import piles, wire
 from fhir_mapping.build import Drafts, build_history, read_orders
 from fhir_mapping.catalog.loader import load
 from fhir_mapping.model.dates import ClinicalDate
-from fhir_mapping.model.history import Course, GapCode, ProposedOrder, TreatmentHistory
+from fhir_mapping.model.history import GapCode, TreatmentHistory
+from fhir_mapping.model.orders import ProposedOrder
+from fhir_mapping.model.treatment import Course
 from fhir_mapping.needs import coverage_of
 from tests.build import AS_OF, Resource, bundle
 
 ZONE = ZoneInfo("America/New_York")
 
 
-def decoded(sent: Resource) -> wire.Pile:
+def decoded(sent: Resource) -> piles.Pile:
     """Decode a Bundle or one resource."""
-    pile = wire.decode_pile(json.dumps(sent).encode())
+    pile = piles.decode_pile(json.dumps(sent).encode())
     assert pile is not None
     return pile
 

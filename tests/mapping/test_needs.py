@@ -18,6 +18,15 @@ KEYS = [
     "procedures",
     "allergies",
     "observations",
+    "medicationDispenses",
+    "serviceRequests",
+    "reports",
+    "immunizations",
+    "appointments",
+    "researchSubjects",
+    "communications",
+    "flags",
+    "carePlans",
 ]
 MEDICATION_LISTS = ["medicationStatements", "medicationRequests", "medicationAdministrations"]
 ESSENTIAL = {
@@ -29,6 +38,18 @@ ESSENTIAL = {
     Topic.PROPHYLAXIS: MEDICATION_LISTS,
     Topic.ALLERGIES: ["allergies", "conditions"],
     Topic.LABS: ["observations"],
+    Topic.SCREENING: ["observations"],
+    Topic.IMMUNITY: ["observations"],
+    Topic.RESPONSE: ["observations"],
+    Topic.PERFORMANCE: ["observations"],
+    Topic.VITAL_SIGNS: ["observations"],
+    Topic.PLANS: ["serviceRequests", "appointments"],
+    Topic.REFUSALS: ["serviceRequests", "flags"],
+    Topic.TRIALS: ["researchSubjects"],
+    Topic.VACCINES: ["immunizations"],
+    Topic.EYE_EXAMINATIONS: ["procedures", "reports"],
+    Topic.EDUCATION: ["communications"],
+    Topic.LINE_NUMBER: ["carePlans"],
 }
 WHOLE, CUT_SHORT, FAILED = Reading(Level.COMPLETE, 3), Reading(Level.PARTIAL, 3), Reading(Level.UNAVAILABLE)
 ALL_READ = dict.fromkeys(KEYS, WHOLE)
@@ -107,8 +128,34 @@ def test_the_keys_are_the_contract() -> None:
     assert list(searches(load())) == KEYS
 
 
-def test_every_search_that_a_topic_needs_is_offered() -> None:
-    assert {key for need in NEEDS.values() for key in need.essential} == set(searches(load()))
+def test_every_search_feeds_some_topic() -> None:
+    assert {key for need in NEEDS.values() for key in need.keys} == set(searches(load()))
+
+
+@each_topic
+def test_only_the_searches_of_the_topics_that_are_read_are_offered(topic: Topic) -> None:
+    assert set(searches(load(), [topic])) == {"patient", *NEEDS[topic].keys}
+
+
+@each_topic
+def test_nothing_waits_for_a_search_that_is_only_helpful(topic: Topic) -> None:
+    helpful = dict.fromkeys(NEEDS[topic].helpful, FAILED)
+    assert coverage_of(ALL_READ | helpful).is_complete(topic)
+    assert not set(NEEDS[topic].helpful) & set(NEEDS[topic].essential)
+
+
+@pytest.mark.parametrize(
+    ("topic", "key"), [pytest.param(t, k, id=f"{t.value}, {k}") for t, need in NEEDS.items() for k in need.helpful]
+)
+def test_a_search_that_is_only_helpful_proves_nothing_once_part_of_it_is_lost(topic: Topic, key: str) -> None:
+    covered = coverage_of(ALL_READ | {key: CUT_SHORT}).of(topic)
+    assert (covered.level, covered.unread) == (Level.PARTIAL, (key,))
+
+
+def test_reports_are_asked_for_by_code_where_no_topic_needs_all() -> None:
+    of_progression = searches(load(), [Topic.PROGRESSION, Topic.TREATMENT])["reports"].query
+    assert of_progression.endswith("&code=88040-1,97509-4")
+    assert "&code" not in searches(load(), [Topic.PROGRESSION, Topic.EYE_EXAMINATIONS])["reports"].query
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -125,8 +172,15 @@ def test_a_template_names_each_parameter_once(key: str) -> None:
     assert len(named) == len(set(named))
 
 
-def test_the_observations_asked_for_are_those_that_are_read() -> None:
-    codes = searches(load())["observations"].query.partition("code=")[2].split(",")
+def test_topics_that_look_for_observations_say_which() -> None:
+    for topic in Topic:
+        asks = "observations" in searches(load(), [topic])
+        assert bool(NEEDS[topic].observed) is asks
+
+
+def test_the_observations_asked_for_are_those_that_the_topics_look_for() -> None:
+    asked = searches(load(), [Topic.PROGRESSION, Topic.LABS])["observations"].query
+    codes = asked.partition("code=")[2].split(",")
     assert {"97509-4", "88040-1", "24467-3", "751-8", "2160-0", "33914-3"} <= set(codes)
     assert len(codes) == len(set(codes))
     assert all(re.fullmatch(r"\d+-\d", code) for code in codes)

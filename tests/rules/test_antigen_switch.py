@@ -211,6 +211,19 @@ def test_no_reason_to_change(history: list[Resource]) -> None:
             [ordered("ciltacabtagene autoleucel", "2026-01-05", "completed"), after(30)],
             "whether ciltacabtagene autoleucel was given at all",
         ),
+        row(
+            "ended for toxicity, and a status of the disease since that was not understood",
+            [
+                reported("teclistamab", "2026-01-05", LAST, "stopped", statusReason=[{"text": "toxicity"}]),
+                progression("2026-03-31", valueCodeableConcept={"text": "see note"}),
+            ],
+            "a date of progression",
+        ),
+        row(
+            "ended for toxicity and something that cannot be read",
+            [reported("teclistamab", "2026-01-05", LAST, "stopped", statusReason=[{"text": "toxicity"}, {"text": {}}])],
+            "whether and when",
+        ),
         row("treatment that nobody knows", [given("xyzutamab", LAST)], "a treatment that is not recognised"),
     ],
 )

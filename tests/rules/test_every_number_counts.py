@@ -15,7 +15,8 @@ PACKAGES = ("cds_service", "cards", "fhir_mapping", "tests")
 FILES = (*sorted((ROOT / "cards" / "knowledge").glob("*.toml")), ROOT / "fhir_mapping/catalog/definitions.toml")
 NUMBER = re.compile(r"(?:value = (?:\{ \w+ = )?|^days = )(\d+(?:\.\d+)?)", flags=re.MULTILINE)
 MINUTES_PER_RUN = 3
-TABLES = ("tests/rules", "tests/mapping/test_lines.py", "tests/mapping/test_refractory.py")
+_DERIVED = ("courses", "transplants", "episodes", "lines", "refractory", "dispenses")
+TABLES = ("tests/rules", *(f"tests/mapping/test_{name}.py" for name in _DERIVED))
 
 # The first day of antiviral prophylaxis is the infusion itself: no day before it can be told apart
 EXCUSED = {("prophylaxis.toml", "0", "-1")}

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from cards.finding import Hook
+from cards.knowledge.loader import load as load_knowledge
+from cds_service.services import searches_asked, topics_asked
 from fhir_mapping.catalog.loader import load as load_catalog
-from fhir_mapping.needs import NEEDS, searches
+from fhir_mapping.needs import NEEDS
 from tests.service.calling import JSON, client, post, refusal
 
 # The contract with every EHR: hospitals type these keys into their own records
@@ -20,6 +22,9 @@ KEYS = (
     "procedures",
     "allergies",
     "observations",
+    "medicationDispenses",
+    "reports",
+    "immunizations",
 )
 
 
@@ -56,7 +61,8 @@ def test_no_service_has_members_that_cds_hooks_does_not_know() -> None:
 
 
 def test_templates_are_the_searches_that_the_history_needs() -> None:
-    needed = {key: search.query for key, search in searches(load_catalog()).items()}
+    asked = searches_asked(load_catalog(), load_knowledge())
+    needed = {key: search.query for key, search in asked.items()}
 
     assert all(service["prefetch"] == needed for service in services())
 
@@ -65,8 +71,10 @@ def test_prefetch_keys_are_never_renamed() -> None:
     assert all(tuple(service["prefetch"]) == KEYS for service in services())
 
 
-def test_every_search_feeds_a_topic_and_every_topic_has_its_searches() -> None:
-    assert {key for need in NEEDS.values() for key in need.essential} == set(KEYS)
+def test_only_what_a_rule_in_force_reads_is_asked_for() -> None:
+    read = topics_asked(load_knowledge())
+
+    assert {key for topic in read for key in NEEDS[topic].keys} == set(KEYS)
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -12,13 +12,13 @@ import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from cards.finding import Hook
+from cards.knowledge.loader import load as load_knowledge
 from cds_service import __version__
 from cds_service.app import create_app, make_assessor
 from cds_service.openapi import openapi_document
-from cds_service.services import SERVICES
+from cds_service.services import SERVICES, searches_asked
 from cds_service.synthetic import AS_OF, demo_patients
 from fhir_mapping.catalog.loader import load as load_catalog
-from fhir_mapping.needs import searches
 from tests.service.calling import SETTINGS, KeepingRecorder, call, client, post, refusal
 
 JSON = "application/json"
@@ -209,7 +209,7 @@ def test_refusals_fit_their_schema(status: int, send: Any) -> None:
 
 
 def test_every_search_is_a_described_prefetch_key() -> None:
-    keys = searches(load_catalog())
+    keys = searches_asked(load_catalog(), load_knowledge())
     described = document()["components"]["schemas"]["Prefetch"]["properties"]
 
     assert list(described) == list(keys)

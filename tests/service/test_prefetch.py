@@ -5,7 +5,20 @@ from typing import Any
 import pytest
 
 from cards.finding import Hook
-from tests.build import PATIENT, Resource, bundle, draft_collection, given, hook_request, myeloma, patient, reported
+from cds_service.hook_models import are_about
+from tests.build import (
+    PATIENT,
+    Resource,
+    bundle,
+    dispensed,
+    draft_collection,
+    given,
+    hook_request,
+    myeloma,
+    patient,
+    reported,
+)
+from tests.mapping.reading import decoded
 from tests.service.calling import after_infusion, call, cards, codes, recorded_client, refusal, unremarkable, washout
 
 # Each key with a Topic that rests on it, and what that Topic is left with when the key alone is lost
@@ -70,7 +83,7 @@ CUT_SHORT: dict[str, Any] = {
     "fewer entries than the total": searchset(total=3),
     "entry that cannot be read": {
         "resourceType": "Bundle",
-        "entry": [{"resource": {"resourceType": "Condition", "id": 7}}],
+        "entry": [{"resource": {"resourceType": "Condition", "subject": 7}}],
     },
     "entry without a resource": {"resourceType": "Bundle", "entry": [{"fullUrl": "urn:uuid:1"}]},
 }
@@ -155,7 +168,7 @@ def test_a_finding_stands_whatever_else_could_not_be_read(key: str) -> None:
 
 
 def test_one_unreadable_entry_does_not_cost_its_neighbours() -> None:
-    broken = {"resourceType": "MedicationAdministration", "id": 7, "subject": {"reference": f"Patient/{PATIENT}"}}
+    broken = {"resourceType": "MedicationAdministration", "status": 7, "subject": {"reference": f"Patient/{PATIENT}"}}
     request = washout()
     request["prefetch"]["medicationAdministrations"] = searchset(broken, given("teclistamab", "2026-09-01"))
     asked, records = recorded_client()
@@ -258,6 +271,14 @@ def test_the_refusal_names_only_what_is_missing() -> None:
     assert "patient," not in said
 
 
+@pytest.mark.parametrize("key", ["medicationDispenses", "immunizations"])
+def test_what_only_a_helpful_search_holds_is_answered(key: str) -> None:
+    supply = searchset(dispensed("teclistamab", "2026-10-20", 28)) if key == "medicationDispenses" else searchset()
+    request = hook_request(Hook.ORDER_SIGN, {key: supply}, [draft_collection("2026-11-25")])
+
+    assert codes(call(request)) == ["R00"]
+
+
 def test_on_patient_view_too_nothing_read_is_refused() -> None:
     refusal(call(hook_request(Hook.PATIENT_VIEW, {})), 412)
 
@@ -282,3 +303,21 @@ def test_a_draft_of_acyclovir_is_offered_only_when_allergies_were_read(value: Re
 
     assert ("suggestions" in antiviral) is (value is None)
     assert ("Allergies could not be read" in antiviral["detail"]) is (value is not None)
+
+
+@pytest.mark.parametrize(
+    ("actors", "is_ours"),
+    [
+        (["Patient/synthetic-2"], False),
+        (["Patient/synthetic-2", "Practitioner/1"], False),
+        ([f"https://ehr.example/fhir/Patient/{PATIENT}", "Patient/synthetic-2"], True),
+        ([f"Patient/{PATIENT}"], True),
+        (["Practitioner/1", None], True),
+        ([], True),
+    ],
+)
+def test_an_appointment_is_about_the_patients_who_take_part(actors: list[str | None], is_ours: bool) -> None:
+    participants = [{"actor": {"reference": actor} if actor else {"display": "x"}} for actor in actors]
+    pile = decoded({"resourceType": "Appointment", "id": "a", "participant": participants})
+
+    assert are_about(pile.found, PATIENT) is is_ours

@@ -309,7 +309,7 @@ def test_drafts_that_are_not_valid_r4_are_judged_all_the_same(drafts: Resource) 
         "a Bundle as text",
         [draft_drug(CAR_T)],
         {"resourceType": "Bundle", "entry": "none"},
-        bundle([{"resourceType": "MedicationRequest", "id": 7}]),
+        bundle([{"resourceType": "MedicationRequest", "status": 7}]),
         bundle([{"resourceType": "ServiceRequest", "code": "38225"}]),
         bundle([{"id": "of-no-type"}]),
     ],
