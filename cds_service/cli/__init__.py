@@ -1,7 +1,6 @@
 """The command line `mmcds`."""
 
 import sys
-from pathlib import Path
 
 import click
 
@@ -9,19 +8,19 @@ from cards.knowledge.loader import KnowledgeError
 from cards.knowledge.loader import load as load_knowledge
 from cds_service import __version__, telemetry
 from cds_service.app import create_app
+from cds_service.cli.catalogue import catalogue
 from cds_service.cli.config import config
 from cds_service.cli.demo import run_demo
 from cds_service.cli.history import history
 from cds_service.cli.hook import hook
+from cds_service.cli.mapping import mapping
 from cds_service.cli.probe import probe
 from cds_service.configuration import load_configuration
 from cds_service.errors import SettingsError
 from cds_service.folders import shared_folder
 from cds_service.metrics import Metrics
 from cds_service.server import Server
-from fhir_mapping.catalog import generate as generator
 from fhir_mapping.catalog.loader import CatalogError
-from fhir_mapping.catalog.texts import read_text
 
 _START_FAILED = 2
 
@@ -56,25 +55,9 @@ def demo(as_json: bool) -> None:
     sys.exit(run_demo(as_json=as_json))
 
 
+main.add_command(catalogue)
 main.add_command(config)
 main.add_command(history)
 main.add_command(hook)
+main.add_command(mapping)
 main.add_command(probe)
-
-
-@main.group()
-def catalogue() -> None:
-    """The code tables of the product."""
-
-
-@catalogue.command()
-@click.option("--check", is_flag=True, help="Write nothing; fail when the table is stale.")
-def generate(check: bool) -> None:
-    """Make codes.csv out of terminology.csv and traps.toml."""
-    table = generator.generate()
-    if check:
-        if table != read_text("codes.csv"):
-            click.echo("codes.csv is stale: run `mmcds catalogue generate`", err=True)
-            sys.exit(1)
-        return
-    (Path(generator.__file__).parent / "codes.csv").write_text(table, encoding="utf-8")

@@ -10,8 +10,8 @@ _LABELS = 33  # columns
 _BARS = 64
 _NARROWEST_YEAR = 5  # columns that its number needs
 _GIVEN, _UNSURE, _ORDERED, _GOING_ON = "=.?>"
-_MARKS = {"CAR T infusion": "C", "T-cell collection": "A", "progression": "P"}
-_ROWS_OF_THEIR_OWN = frozenset({"progression", "T-cell collection"})
+_MARKS = {"CAR T infusion": "C", "T-cell collection": "A", "transplant": "T", "progression": "P"}
+_ROWS_OF_THEIR_OWN = frozenset({"progression", "T-cell collection", "transplant"})
 _MEANINGS = {
     _GIVEN: "given or reported",
     _GOING_ON: "still given",
@@ -19,6 +19,7 @@ _MEANINGS = {
     _ORDERED: "ordered only",
     "C": "CAR T cells",
     "A": "apheresis",
+    "T": "stem cell transplant",
     "P": "progression",
 }
 
@@ -74,6 +75,8 @@ class _Scale:
 
 
 def _label(event: Facts) -> str:
+    if event["kind"] == "transplant":
+        return "transplant"
     antigens = "/".join(event.get("antigens", ()))
     return (f"{event['what']} ({antigens})" if antigens else event["what"])[:_LABELS]
 

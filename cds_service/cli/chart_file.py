@@ -11,18 +11,16 @@ from zoneinfo import ZoneInfo
 import click
 
 from cards.finding import Hook
-from cds_service.cli.charts import Json
-from cds_service.cli.records import Heap, Record, Sent, is_resource, listed, read_records
+from cds_service.cli.records import Heap, Json, Record, Sent, is_resource, listed, patient_of, read_records
 from cds_service.errors import MalformedRequest, WrongFhirVersion
 from cds_service.gather import Gathered
 from cds_service.hook_models import HookRequest, parse_request
-from fhir_mapping import wire
+from fhir_mapping import piles, wire
 from fhir_mapping.build import build_history, unresolved_medications
 from fhir_mapping.catalog.loader import Catalog
-from fhir_mapping.model.coverage import Level
+from fhir_mapping.model.coverage import Coverage, Level
 from fhir_mapping.model.history import TreatmentHistory
-from fhir_mapping.needs import Reading, Search, coverage_of
-from fhir_mapping.readers.context import local_reference
+from fhir_mapping.needs import NEEDS, Need, Reading, Search, coverage_of
 
 Counts = Counter[tuple[str, str]]  # by reason and resource type
 
@@ -30,7 +28,9 @@ _NOBODY = "nobody-is-named"  # stands for the patient where no record names one
 _ABOUT_NOBODY = frozenset({"Medication", "OperationOutcome"})
 _OLD_TYPES = frozenset({"MedicationOrder", "DiagnosticOrder", "ProcedureRequest", "ReferralRequest"})
 _NEW_TYPES = frozenset({"MedicationUsage"})
-_DRUG_RECORDS = frozenset({"MedicationStatement", "MedicationRequest", "MedicationAdministration"})
+_DRUG_RECORDS = frozenset(
+    {"MedicationStatement", "MedicationRequest", "MedicationAdministration", "MedicationDispense"}
+)
 _R5_DATES = frozenset({"occurrenceDateTime", "occurrencePeriod", "occurenceDateTime", "occurencePeriod"})
 
 
@@ -39,7 +39,8 @@ class ChartFile:
     """What a file gave: the history, and all that the history itself does not know of the file.
 
     `unanswered` says of every search that was not fully answered why; it is None for a heap of records, which answers
-    no search at all. `left_out` counts records that were not used; `lines` are those of NDJSON that were not read.
+    no search at all. `not_asked` names the Topics of which no rule in force asks, so that none was searched for.
+    `left_out` counts records that were not used; `lines` are those of NDJSON that were not read.
     """
 
     kind: str
@@ -47,14 +48,19 @@ class ChartFile:
     unanswered: Mapping[str, str] | None = None
     left_out: Counts = field(default_factory=Counter)
     lines: tuple[int, ...] = ()
+    not_asked: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ChartReader:
-    """What the reading of a file needs: the tables, the clinical day, and the patient that is wanted, if any."""
+    """What the reading of a file needs: the tables, the clinical day, and the patient that is wanted, if any.
+
+    `asked` are the searches that the service makes: a request is measured by them, and by whatever else it holds.
+    """
 
     catalog: Catalog
+    asked: Mapping[str, Search]
     searches: Mapping[str, Search]
     as_of: date
     zone: ZoneInfo
@@ -70,7 +76,7 @@ class ChartReader:
 
     def _of_heap(self, heap: Heap) -> ChartFile:
         records, left_out = self._own(heap.records)
-        pile = wire.together([_pile_of(record) for record in records] or [wire.Pile()])
+        pile = piles.together([_pile_of(record) for record in records] or [piles.Pile()])
         # A heap answers no search: whatever is not in it may still stand in the chart
         readings = {key: Reading(Level.PARTIAL, len(pile.found)) for key in self.searches}
         history = build_history(
@@ -85,11 +91,11 @@ class ChartReader:
         if any(isinstance(item.resource, wire.OperationOutcome) for item in pile.found):
             notes.append("The file holds an OperationOutcome: a search behind it may have failed.")
         left_out += _not_read(pile) + _in_vain(pile.found) + _of_other_versions(r.resource for r in records)
-        return ChartFile(heap.kind, history, None, left_out, tuple(heap.lines), tuple(notes))
+        return ChartFile(heap.kind, history, None, left_out, tuple(heap.lines), (), tuple(notes))
 
     def _own(self, records: list[Record]) -> tuple[list[Record], Counts]:
         """Pick the records of the one patient; others, and in their company those that name nobody, are left out."""
-        whose = [_whose(record.resource) for record in records]
+        whose = [patient_of(record.resource) for record in records]
         named = {who for who in whose if who and "/" not in who}
         chosen = self.patient_id or _only_one(records, named)
         if self.patient_id is not None and named and self.patient_id not in named:
@@ -126,12 +132,15 @@ class ChartReader:
         return self._of_answers(sent.kind, request, _of_other_versions(resources), notes)
 
     def _of_answers(self, kind: str, request: HookRequest, left_out: Counts, notes: list[str]) -> ChartFile:
-        gathered = Gathered(self.searches, request.prefetch, request.patient_id)
+        prefetch = request.prefetch
+        searches = {key: s for key, s in self.searches.items() if key in self.asked or key in prefetch}
+        gathered = Gathered(searches, prefetch, request.patient_id)
         gathered.start()
-        gathered.finish(self.searches)
+        gathered.finish(searches)
+        not_asked = [topic for topic, need in NEEDS.items() if not self._fed(searches, need) >= set(need.essential)]
         history = build_history(
             gathered.found,
-            coverage_of(gathered.readings),
+            self._coverage(gathered.readings),
             self.catalog,
             self.as_of,
             self.zone,
@@ -149,7 +158,23 @@ class ChartReader:
             for key, reading in gathered.readings.items()
             if reading.level is not Level.COMPLETE
         }
-        return ChartFile(kind, history, unanswered, left_out, (), tuple(notes))
+        not_asked_for = tuple(topic.value for topic in not_asked)
+        return ChartFile(kind, history, unanswered, left_out, (), not_asked_for, tuple(notes))
+
+    def _coverage(self, readings: Mapping[str, Reading]) -> Coverage:
+        of_all = coverage_of(readings)
+        without_reports = coverage_of({key: reading for key, reading in readings.items() if key != "reports"})
+        return Coverage(
+            {
+                topic: (of_all if "reports" in self._fed(readings, need) else without_reports).of(topic)
+                for topic, need in NEEDS.items()
+            }
+        )
+
+    def _fed(self, searches: Iterable[str], need: Need) -> set[str]:
+        """Name the searches that may feed a Topic: the service may ask for those reports alone that others need."""
+        asked = self.asked.get("reports", self.searches["reports"])
+        return {key for key in searches if key != "reports" or need.reported or asked == self.searches["reports"]}
 
     def _patient_of(self, stated: Any, resources: list[Json]) -> str:
         if isinstance(stated, str) and stated:
@@ -157,27 +182,16 @@ class ChartReader:
             if self.patient_id not in {None, own}:
                 raise click.UsageError("the request is not about the patient of --patient.")
             return own
-        named = {who for resource in resources if (who := _whose(resource)) and "/" not in who}
+        named = {who for resource in resources if (who := patient_of(resource)) and "/" not in who}
         return self.patient_id or _only_one([Record(resource) for resource in resources], named) or _NOBODY
 
 
 def _only_one(records: Iterable[Record], named: set[str]) -> str | None:
     """Name the one patient: of the Patient records, else of those that records are about."""
-    people = {who for r in records if r.kind == "Patient" and (who := _whose(r.resource))} or named
+    people = {who for r in records if r.kind == "Patient" and (who := patient_of(r.resource))} or named
     if len(people) > 1:
         raise click.UsageError(f"the file holds records of {len(people)} patients; name one with --patient.")
     return next(iter(people), None)
-
-
-def _whose(resource: Json) -> str | None:
-    """Give the id of the patient that a record is about; "Group/7" for another subject, None where none is named."""
-    if resource["resourceType"] == "Patient":
-        own = resource.get("id")
-        return own if isinstance(own, str) else None
-    subject = resource.get("subject") or resource.get("patient")
-    reference = subject.get("reference") if isinstance(subject, dict) else None
-    local = local_reference(reference) if isinstance(reference, str) else None
-    return local.removeprefix("Patient/") if local else None
 
 
 def _resources_in(value: Any) -> Iterator[Json]:
@@ -195,24 +209,24 @@ def _parsed(hook: Hook, context: Json, prefetch: Json) -> HookRequest:
         raise click.UsageError(str(error)) from None
 
 
-def _pile_of(record: Record) -> wire.Pile:
+def _pile_of(record: Record) -> piles.Pile:
     """Decode one record by itself, so that its faults cost no more than itself."""
     try:
         entry = json.dumps({"resource": record.resource, "fullUrl": record.full_url}).encode()
     except RecursionError:
         entry = b""
-    pile = wire.decode_pile(b'{"resourceType":"Bundle","entry":[' + entry + b"]}")
+    pile = piles.decode_pile(b'{"resourceType":"Bundle","entry":[' + entry + b"]}")
     if pile is not None and pile.entries:
         return pile
-    return wire.Pile(unreadable=(record.kind,)) if record.kind in wire.READ_TYPES else wire.Pile(unreadable=("",))
+    return piles.Pile(unreadable=(record.kind,)) if record.kind in wire.READ_TYPES else piles.Pile(unreadable=("",))
 
 
-def _not_read(pile: wire.Pile) -> Counts:
+def _not_read(pile: piles.Pile) -> Counts:
     others = (kind for kind in pile.other_types if kind not in _OLD_TYPES | _NEW_TYPES)  # those are told apart
     return Counter(("of a type that no rule reads", kind) for kind in others)
 
 
-def _in_vain(found: Iterable[wire.Found]) -> Counts:
+def _in_vain(found: Iterable[piles.Found]) -> Counts:
     """Count the Medications that drug records refer to and that the file does not hold."""
     found = tuple(found)
     missing = len(unresolved_medications([item.resource for item in found], found))
@@ -237,7 +251,7 @@ def _other_version(resource: Json) -> str | None:
     return "R5" if kind in _NEW_TYPES or named_anew or dated_anew else None
 
 
-def _why_unanswered(key: str, prefetch: Mapping[str, wire.Pile | None], reading: Reading) -> str:
+def _why_unanswered(key: str, prefetch: Mapping[str, piles.Pile | None], reading: Reading) -> str:
     """Say why a search counts as not fully answered."""
     pile = prefetch.get(key)
     if pile is None:

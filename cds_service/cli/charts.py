@@ -1,6 +1,5 @@
 """What an integrator has at hand, a request, a prefetch, a Bundle or a list, made into one hook request."""
 
-import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -12,13 +11,10 @@ from urllib.parse import parse_qs
 import click
 
 from cards.finding import Hook
+from cds_service.cli.records import Heap, Json, patient_of, read_records
 from fhir_mapping.needs import Search
 
-Json = dict[str, Any]
-
 STATES = ("present", "missing", "null", "error")
-_URN = "urn:uuid:"
-_REQUEST_MEMBERS = frozenset({"hook", "context", "prefetch"})
 _FAILED_SEARCH = {
     "resourceType": "OperationOutcome",
     "issue": [{"severity": "error", "code": "exception", "diagnostics": "Simulated: this search failed."}],
@@ -35,44 +31,34 @@ class Chart:
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; a usage fault says what is wrong with it."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise click.UsageError(f"{path} cannot be read: {error.strerror}.") from None
-    except json.JSONDecodeError as error:
-        raise click.UsageError(f"{path} is not JSON: {error.msg} in line {error.lineno}.") from None
-    except (UnicodeDecodeError, RecursionError):
-        raise click.UsageError(f"{path} is not JSON in UTF-8, or is nested too deep.") from None
-
-
 def read_chart(path: Path, searches: Mapping[str, Search], patient_id: str | None = None) -> Chart:
-    """Read a chart file of any of the four kinds; `patient_id` picks one patient of several."""
-    content = read_json(path)
-    if isinstance(content, dict) and isinstance(content.get("request"), dict):
-        content = content["request"]  # a patient of the demonstration
-    if isinstance(content, list) or (isinstance(content, dict) and "resourceType" in content):
-        return _split(_resources_of(content, path), searches, patient_id)
-    if not isinstance(content, dict):
-        raise click.UsageError(f"{path} holds neither a JSON object nor a list.")
-    if _REQUEST_MEMBERS & content.keys():
-        context, prefetch = content.get("context", {}), content.get("prefetch", {})
-        if not isinstance(context, dict) or not isinstance(prefetch, dict):
-            raise click.UsageError(f"{path}: context and prefetch of a request must be objects.")
-        return Chart(content, prefetch, context.get("patientId") or _patient_of(prefetch))
-    if searches.keys() & content.keys():
-        return Chart({}, content, _patient_of(content))
-    raise click.UsageError(
-        f"{path} is no hook request, no prefetch with one of our keys ({', '.join(searches)}), no Bundle "
-        "and no list of resources."
-    )
+    """Read a chart file of any kind; `patient_id` picks one patient of several."""
+    found = read_records(str(path))
+    if isinstance(found, Heap):
+        return _split(_sound(found, path), searches, patient_id)
+    context, prefetch = found.request.get("context", {}), found.request.get("prefetch", {})
+    if not isinstance(context, dict) or not isinstance(prefetch, dict):
+        raise click.UsageError(f"{path}: context and prefetch of a request must be objects.")
+    if found.kind == "prefetch":
+        if not searches.keys() & prefetch.keys():
+            raise click.UsageError(f"{path} is a prefetch with none of our keys ({', '.join(searches)}).")
+        return Chart({}, prefetch, _patient_of(prefetch))
+    return Chart(found.request, prefetch, context.get("patientId") or _patient_of(prefetch))
 
 
 def read_orders(path: Path) -> list[Json]:
     """Read draft orders: a Bundle, a list or one resource; those without an id get one."""
-    orders = _resources_of(read_json(path), path)
-    return [{"id": f"draft-{number}"} | order for number, order in enumerate(orders, start=1)]
+    found = read_records(str(path))
+    if not isinstance(found, Heap):
+        raise click.UsageError(f"{path} holds no orders: give a Bundle, a list or one resource.")
+    return [{"id": f"draft-{number}"} | order for number, order in enumerate(_sound(found, path), start=1)]
+
+
+def _sound(heap: Heap, path: Path) -> list[Json]:
+    """Give the records of a heap in which nothing is broken: a call is made with all of them, or not at all."""
+    if heap.broken:
+        raise click.UsageError(f"{path} holds {heap.broken} entries that are no FHIR resource.")
+    return [record.resource for record in heap.records]
 
 
 def switches_of(given: Iterable[str], everywhere: str | None, searches: Mapping[str, Search]) -> dict[str, str]:
@@ -140,38 +126,6 @@ def _patient_of(prefetch: Json) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _resources_of(content: Any, path: Path) -> list[Json]:
-    """List the resources of a Bundle, a list or one resource; references by urn become Type/id, as a server does."""
-    entries = content if isinstance(content, list) else [content]
-    if isinstance(content, dict) and content.get("resourceType") == "Bundle":
-        entries = content.get("entry") or []
-    found: list[Json] = []
-    addresses: dict[str, str] = {}
-    for entry in entries if isinstance(entries, list) else ():
-        resource = entry.get("resource", entry) if isinstance(entry, dict) else None
-        if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
-            raise click.UsageError(f"{path}: entry {len(found) + 1} is no FHIR resource.")
-        full_url = str(entry.get("fullUrl") or "")
-        if full_url.startswith(_URN):
-            resource = {"id": full_url.removeprefix(_URN)} | resource
-            addresses[full_url] = f"{resource['resourceType']}/{resource['id']}"
-        found.append(resource)
-    return [_with_addresses(resource, addresses) for resource in found] if addresses else found
-
-
-def _with_addresses(value: Any, addresses: Mapping[str, str]) -> Any:
-    if isinstance(value, list):
-        return [_with_addresses(part, addresses) for part in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: addresses.get(part, part)
-        if name == "reference" and isinstance(part, str)
-        else _with_addresses(part, addresses)
-        for name, part in value.items()
-    }
-
-
 def _split(resources: list[Json], searches: Mapping[str, Search], patient_id: str | None) -> Chart:
     """Answer every search from a heap of resources, as a FHIR server would; a Medication goes with its records."""
     patient_id = patient_id or _only_patient(resources)
@@ -201,16 +155,9 @@ def _has_reference(resource: Json) -> bool:
 
 def _only_patient(resources: list[Json]) -> str | None:
     """Name the one patient of a heap of resources; None when there is none, or more than one."""
-    ids = {str(r["id"]) for r in resources if r["resourceType"] == "Patient" and r.get("id")}
-    if not ids:
-        ids = {subject for r in resources if (subject := _subject_of(r)) is not None}
+    ids = {who for r in resources if r["resourceType"] == "Patient" and (who := patient_of(r))}
+    ids = ids or {who for r in resources if (who := patient_of(r)) and "/" not in who}
     return ids.pop() if len(ids) == 1 else None
-
-
-def _subject_of(resource: Json) -> str | None:
-    subject = resource.get("subject") or resource.get("patient")
-    reference = subject.get("reference") if isinstance(subject, dict) else None
-    return reference.rpartition("/")[2] if isinstance(reference, str) else None
 
 
 def _matcher(search: Search, patient_id: str | None) -> Callable[[Json], bool]:
@@ -219,8 +166,7 @@ def _matcher(search: Search, patient_id: str | None) -> Callable[[Json], bool]:
     def matches(resource: Json) -> bool:
         if resource["resourceType"] != search.resource_type:
             return False
-        who = resource.get("id") if search.resource_type == "Patient" else _subject_of(resource)
-        return who in {None, patient_id} and (not codes or _has_code(resource, codes))
+        return patient_of(resource) in {None, patient_id} and (not codes or _has_code(resource, codes))
 
     return matches
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 from cards.knowledge.loader import KnowledgeError
 from cards.knowledge.loader import load as load_knowledge
 from cds_service.app import create_app
+from cds_service.concept_maps import read_concept_map, site_catalog
 from cds_service.configuration import Configuration, load_configuration
 from cds_service.errors import SettingsError
 from cds_service.onboarding import onboarding_sheet
@@ -21,6 +22,7 @@ from cds_service.settings import PREFIX
 from cds_service.site import Site
 from fhir_mapping.catalog.loader import CatalogError
 from fhir_mapping.catalog.loader import load as load_catalog
+from fhir_mapping.catalog.site_map import count_added
 
 _FAULTY = 2
 _NOT_SET = "(not set)"
@@ -64,6 +66,9 @@ def check() -> None:
         f"{'a' if settings.site_file else 'no'} site file, {len(site.issuers)} issuers, "
         f"{len(site.public_urls)} public addresses, {len(site.orders)} order codes"
     )
+    for number, path in enumerate(site.concept_maps):
+        codes, texts = count_added(load_catalog(), read_concept_map(path).entries)
+        click.echo(f"concept_maps[{number}]: adds {codes} codes and {texts} texts")
     for switch in settings.development_switches:
         click.echo(f"{switch}: for synthetic data only")
 
@@ -92,7 +97,9 @@ def schema() -> None:
 @config.command()
 def sheet() -> None:
     """Print the onboarding sheet of this site, for the EHR team."""
-    click.echo(onboarding_sheet(_load(), load_catalog()), nl=False)
+    configuration = _load()
+    catalog = site_catalog(configuration.site.concept_maps)
+    click.echo(onboarding_sheet(configuration, catalog, load_knowledge()), nl=False)
 
 
 def _load() -> Configuration:

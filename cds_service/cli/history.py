@@ -7,14 +7,18 @@ from datetime import datetime
 
 import click
 
+from cards.knowledge.loader import KnowledgeError
+from cards.knowledge.loader import load as load_knowledge
 from cds_service.cli.bars import bar_lines
 from cds_service.cli.chart_file import ChartFile, ChartReader
-from cds_service.cli.derived import class_texts, derived_facts, line_texts, line_title
+from cds_service.cli.derived import class_texts, derived_facts, episode_texts, line_texts, line_title
+from cds_service.cli.surroundings import recognition_texts, surrounding_facts, surrounding_texts
 from cds_service.cli.timeline import Facts, facts_of, said
+from cds_service.configuration import catalog_of
 from cds_service.errors import SettingsError
+from cds_service.services import searches_asked
 from cds_service.settings import load_settings
-from fhir_mapping.catalog.loader import CatalogError
-from fhir_mapping.catalog.loader import load as load_catalog
+from fhir_mapping.catalog.loader import Catalog, CatalogError
 from fhir_mapping.needs import searches
 
 _WIDTH = 100
@@ -23,7 +27,9 @@ _IN_DAYS = 1_000  # above that, "5.7 years ago" is easier to grasp
 _DAYS_IN_A_YEAR = 365.25
 _COVERS = {"hsv-vzv": "HSV/VZV", "pjp": "Pneumocystis"}
 _ALLERGENS = "sulfonamide, trimethoprim, atovaquone and acyclovir are looked for"
-_OUTSIDE = "stem cell transplants, radiotherapy, and drugs that are no part of treating myeloma"
+_OUTSIDE = "radiotherapy, free text, and results that no rule asks for"
+_NEAR_MYELOMA = frozenset({"smoldering-myeloma", "mgus", "plasmacytoma", "plasma-cell-leukemia", "al-amyloidosis"})
+_FORCE = {"yes": ", in force", "unknown": ", possibly in force"}
 _FAULTY = 2
 
 
@@ -45,17 +51,25 @@ def history(file: str, patient: str | None, as_of: datetime | None, records: boo
     Nothing is sent anywhere, and no name, address or birthday is printed.
     """
     try:
-        settings, catalog = load_settings(), load_catalog()
-    except (SettingsError, CatalogError) as error:
+        settings, knowledge = load_settings(), load_knowledge()
+        catalog = catalog_of(settings)
+    except (SettingsError, CatalogError, KnowledgeError) as error:
         click.echo(str(error), err=True)
         raise SystemExit(_FAULTY) from None
+    asked = searches_asked(catalog, knowledge)
     day = as_of.date() if as_of else settings.today()
     wanted = patient.removeprefix("Patient/") if patient else None
-    chart = ChartReader(catalog, searches(catalog), day, settings.zone, wanted).read(file)
-    facts = _of_file(chart) | facts_of(chart.history, catalog, with_records=records)
-    facts |= derived_facts(chart.history, catalog)
+    chart = ChartReader(catalog, asked, searches(catalog), day, settings.zone, wanted).read(file)
+    facts = facts_of_file(chart, catalog, with_records=records)
+    click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(text_of(facts)))
+
+
+def facts_of_file(chart: ChartFile, catalog: Catalog, *, with_records: bool) -> Facts:
+    """Give all that is printed of a file, as plain facts."""
+    facts = _of_file(chart) | facts_of(chart.history, catalog, with_records=with_records)
+    facts |= derived_facts(chart.history, catalog) | surrounding_facts(chart.history)
     facts["not_read"] += _left_out(chart)
-    click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(_text(facts)))
+    return facts
 
 
 def _of_file(chart: ChartFile) -> Facts:
@@ -65,6 +79,7 @@ def _of_file(chart: ChartFile) -> Facts:
         "notes": list(chart.notes),
         "searches_not_answered": unanswered,
         "unreadable_lines": list(chart.lines),
+        "not_asked_for": list(chart.not_asked),
         "never_looked_at": _OUTSIDE,
     }
 
@@ -73,20 +88,23 @@ def _left_out(chart: ChartFile) -> list[Facts]:
     return [{"why": why, "type": kind, "count": count} for (why, kind), count in sorted(chart.left_out.items())]
 
 
-def _text(facts: Facts) -> Iterator[str]:
+def text_of(facts: Facts) -> Iterator[str]:
     """Write the facts, section by section, in the order in which a haematologist asks for them."""
     yield from _header(facts)
     sections: tuple[tuple[str, Iterable[str]], ...] = (
         ("At a glance", _glance(facts)),
         ("Timeline", _timeline(facts)),
+        ("CAR T cells, inferred", episode_texts(facts, facts["as_of"])),
         (line_title(facts), line_texts(facts)),
         ("Classes of drugs, inferred", class_texts(facts)),
         ("Laboratory", _laboratory(facts)),
         ("Prophylaxis in force today", _in_force(facts)),
+        *surrounding_texts(facts),
         (f"Allergies ({_ALLERGENS})", _allergies(facts)),
         ("Draft orders", _orders(facts)),
         ("Inferred, not recorded as such", facts["inferred"]),
         ("Not recognised; may be myeloma treatment", _not_recognised(facts)),
+        *recognition_texts(facts),
         ("Not read", _not_read(facts)),
         ("Searches not answered", _unanswered(facts)),
     )
@@ -118,7 +136,7 @@ def _header(facts: Facts) -> Iterator[str]:
     elif unanswered:
         known = f"searches not fully answered: {len(unanswered)}, see below"
     else:
-        known = "every search is answered"
+        known = "every search that the service makes is answered"
     yield f"  Source:    {facts['file']}; {known}"
     for note in facts["notes"]:
         yield f"  Note:      {note}"
@@ -144,7 +162,9 @@ def _diagnosis(facts: Facts) -> str:
     if diagnosis["myeloma"] == "unknown":
         return f"multiple myeloma suspected, not confirmed{record}{care}"
     empty = "no problem list entry was read" if diagnosis["problem_list_is_empty"] else "not in the problem list"
-    return f"multiple myeloma: {empty}{care}"
+    near = dict.fromkeys(p["problem"].replace("-", " ") for p in facts["problems"] if p["problem"] in _NEAR_MYELOMA)
+    instead = f"; {', '.join(near)} on record" if near else ""
+    return f"multiple myeloma: {empty}{instead}{care}"
 
 
 def _glance(facts: Facts) -> Iterator[str]:
@@ -188,6 +208,13 @@ def _told(event: Facts, as_of: str) -> str:
             return f"{possible}PROGRESSION ({_seen_in(event)}){_ago(event['days_since'], ', ')}"
         case "T-cell collection":
             return f"{name} (apheresis){_ago(event['days_since'], ', ')}"
+        case "transplant" | "stem cell collection" | "other cells":
+            possible = "possible " if event.get("certainty") == "possible" else ""
+            against = " (cells against another disease)" if event["kind"] == "other cells" else ""
+            return f"{possible}{event['what']}{against}{_ago(event['days_since'], ', ')}"
+        case "supportive care":
+            force = _FORCE.get(event["in_force"], "")
+            return f"{name}: supportive care{force}{_ago(event['days_since'], ', last dose ')}"
         case _:
             return f"{event['what']}: {_told_of_prophylaxis(event)}"
 
@@ -195,6 +222,8 @@ def _told(event: Facts, as_of: str) -> str:
 def _told_of_course(event: Facts, as_of: str) -> str:
     doses = event["records"]["types"].get("MedicationAdministration", 0)
     said_given = f"{doses} dose{'' if doses == 1 else 's'} on record" if doses else event["evidence"]
+    if doses and "MedicationStatement" in event["records"]["types"]:
+        said_given = f"reported, and {said_given}"
     parts = ["ordered, not known to be given" if event["evidence"] == "ordered" else said_given]
     if event["certainty"] == "possible":
         parts[0] = f"possible only, {parts[0]}"
@@ -211,10 +240,10 @@ def _told_of_course(event: Facts, as_of: str) -> str:
 
 def _told_of_prophylaxis(event: Facts) -> str:
     against = " and ".join(_COVERS.get(cover, cover) for cover in event["covers"])
-    force = {"yes": "in force", "unknown": "possibly in force"}.get(event["in_force"], "not on record as in force")
+    force = _FORCE.get(event["in_force"], ", not on record as in force")
     dose = f", last dose{_ago(event['days_since'], ' ')}" if event["in_force"] == "no" and event["days_since"] else ""
     local = "" if event["systemic"] else ", for local use, which protects nobody elsewhere"
-    return f"{against} prophylaxis, {force}{dose}{local}"
+    return f"{against} prophylaxis{force}{dose}{local}"
 
 
 def _seen_in(event: Facts) -> str:
@@ -277,7 +306,7 @@ def _allergies(facts: Facts) -> Iterator[str]:
         recorded = f", recorded {said(on, facts['as_of'])}" if on else ""
         yield f"{allergy['allergen']}{recorded}{_named_records(allergy)}"
     if not facts["allergies"]:
-        yield f"none found{_proof(facts, 'allergies')}"
+        yield f"none of these found{_proof(facts, 'allergies')}"
 
 
 def _orders(facts: Facts) -> Iterator[str]:
@@ -306,7 +335,9 @@ def _not_read(facts: Facts) -> Iterator[str]:
     for gap in facts["not_read"]:
         yield f"{gap['why']}: {gap['type'] or 'unknown type'} {gap['count']}"
     if facts["unreadable_lines"]:
-        yield f"lines that are no record: {', '.join(map(str, facts['unreadable_lines']))}"
+        yield f"numbers of the lines that hold no record: {', '.join(map(str, facts['unreadable_lines']))}"
+    if facts["not_asked_for"]:
+        yield f"not asked for, since no rule in force reads it: {', '.join(facts['not_asked_for'])}"
     yield f"never looked at: {facts['never_looked_at']}"
 
 

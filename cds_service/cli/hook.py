@@ -15,6 +15,7 @@ import jwt
 import requests
 
 from cards.finding import Hook
+from cards.knowledge.loader import load as load_knowledge
 from cds_service.addresses import base_of
 from cds_service.cli.charts import (
     STATES,
@@ -28,10 +29,9 @@ from cds_service.cli.charts import (
 )
 from cds_service.cli.demo import card_lines
 from cds_service.cli.keys import PrivateKey, algorithm_of, jwks, new_key, read_key, read_token, served, thumbprint
-from cds_service.services import SERVICES
+from cds_service.services import SERVICES, searches_asked
 from cds_service.settings import unix_time
 from fhir_mapping.catalog.loader import load as load_catalog
-from fhir_mapping.needs import searches
 
 _LIFE_SECONDS = 300
 _SUCCESS = 200
@@ -136,7 +136,7 @@ def send(**options: Any) -> None:
 
 
 def _request_of(wanted: _Wanted) -> dict[str, Any]:
-    known = searches(load_catalog())
+    known = searches_asked(load_catalog(), load_knowledge())
     chart = read_chart(wanted.chart, known, wanted.patient) if wanted.chart else Chart()
     named = wanted.hook or chart.request.get("hook")
     if not isinstance(named, str) or named not in set(Hook):

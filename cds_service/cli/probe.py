@@ -17,24 +17,26 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from cards.knowledge.loader import load as load_knowledge
 from cds_service.addresses import Base, base_of
 from cds_service.cli.capability import Capability, capability_of
 from cds_service.cli.keys import read_token
-from cds_service.errors import in_words
+from cds_service.configuration import catalog_of
+from cds_service.errors import SettingsError, in_words
 from cds_service.fhir.reader import Reader, address_of, headers_of
 from cds_service.fhir.server import Servers
 from cds_service.gather import FROM_FHIR, Gathered
-from cds_service.settings import Settings, unix_time
+from cds_service.services import searches_asked
+from cds_service.settings import load_settings, unix_time
 from cds_service.site import Limits
 from cds_service.transport import FetchFault, Page, Route, Transport, get_within
 from fhir_mapping import wire
 from fhir_mapping.build import build_history, by_address, unresolved_medications
 from fhir_mapping.catalog.loader import Catalog
-from fhir_mapping.catalog.loader import load as load_catalog
 from fhir_mapping.model.coverage import Level
 from fhir_mapping.model.dates import parse
 from fhir_mapping.model.history import TreatmentHistory
-from fhir_mapping.needs import Search, coverage_of, searches
+from fhir_mapping.needs import Search, coverage_of
 from fhir_mapping.readers.conditions import names_myeloma
 from fhir_mapping.readers.context import Context, medication_of
 
@@ -86,7 +88,13 @@ def probe(
     if token_file is not None and not base.is_encrypted and not base.is_loopback:
         raise click.UsageError("the access token would go over the network in the clear: name an https address.")
     token = read_token(token_file) if token_file is not None else None
-    report = examine(Server(base, Transport(Route(ca_file)), token, timeout), patients, Settings().today())
+    try:
+        settings = load_settings()
+        catalog = catalog_of(settings)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
+    server = Server(base, Transport(Route(ca_file)), token, timeout)
+    report = examine(server, patients, settings.today(), catalog)
     click.echo(json.dumps(report, indent=2) if as_json else "\n".join(_lines(report)))
     sys.exit(1 if report["missing"] else 0)
 
@@ -106,10 +114,9 @@ class Server:
         return get_within(self.transport, url, headers_of(self.token), seconds=self.timeout, limit_bytes=limit_bytes)
 
 
-def examine(server: Server, patients: Iterable[str], as_of: date) -> dict[str, Any]:
+def examine(server: Server, patients: Iterable[str], as_of: date, catalog: Catalog) -> dict[str, Any]:
     """Probe a server; the report holds counts, times and our own words only."""
-    catalog = load_catalog()
-    wanted = searches(catalog)
+    wanted = searches_asked(catalog, load_knowledge())
     skew, capability = _introduction(server, wanted)
     missing, notes = list(capability.missing), list(capability.notes)
     if skew is not None and abs(skew) > _MOST_SKEW_SECONDS:

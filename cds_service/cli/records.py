@@ -10,7 +10,9 @@ from typing import Any, TypeGuard
 
 import click
 
-from cds_service.cli.charts import Json
+from fhir_mapping.readers.context import local_reference
+
+Json = dict[str, Any]
 
 LONGEST_FILE = 50_000_000  # bytes; a chart of one patient is far smaller
 
@@ -63,6 +65,9 @@ class Heap:
     def _record_of(self, entry: Any) -> Iterator[Record]:
         resource = entry.get("resource") if isinstance(entry, dict) else None
         if isinstance(entry, dict) and is_resource(resource):
+            if resource["resourceType"] == "Bundle":  # the answer to one search of a batch
+                self.take(resource)
+                return
             url = entry.get("fullUrl")
             url = url if isinstance(url, str) else None
             if url is not None and url.startswith(_URN) and "id" not in resource:
@@ -101,6 +106,19 @@ def read_records(name: str) -> Heap | Sent:
 def is_resource(value: Any) -> TypeGuard[Json]:
     """Whether it is an object that names its FHIR type."""
     return isinstance(value, dict) and isinstance(value.get("resourceType"), str)
+
+
+def patient_of(resource: Json) -> str | None:
+    """Give the id of the patient that a record is about; "Group/7" for another subject, None where none is named."""
+    if resource["resourceType"] == "Patient":
+        own = resource.get("id")
+        return own if isinstance(own, str) else None
+    people = [resource.get(member) for member in ("subject", "patient", "individual")]
+    people += [part.get("actor") for part in listed(resource.get("participant")) if isinstance(part, dict)]
+    references = [person["reference"] for person in people if isinstance(person, dict) and "reference" in person]
+    named = [local for said in references if isinstance(said, str) and (local := local_reference(said))]
+    patients = [local for local in named if local.startswith("Patient/") or "/" not in local]
+    return next((local.removeprefix("Patient/") for local in patients or named), None)
 
 
 def listed(value: Any) -> list[Any]:

@@ -10,18 +10,11 @@ from typing import Any
 
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.dates import Answer, ClinicalDate, Days, earliest_of, latest_of
-from fhir_mapping.model.history import (
-    CarTInfusion,
-    Course,
-    LabResult,
-    LabTest,
-    Progression,
-    SourceRef,
-    SupportiveCare,
-    TCellCollection,
-    TreatmentHistory,
-)
+from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.results import DiseaseStatus, LabResult, LabTest, SerologyResult, Status
+from fhir_mapping.model.treatment import CarTInfusion, Course, Progression, SourceRef, SupportiveCare, TCellCollection
 from fhir_mapping.model.vocabulary import Certainty, Drug, DrugClass, Tier, Topic
+from fhir_mapping.readers.results import names_of
 
 Facts = dict[str, Any]
 
@@ -56,12 +49,7 @@ _CLASSES = {
     DrugClass.G_CSF: "G-CSF",
     DrugClass.GM_CSF: "GM-CSF",
 }
-_TESTS = {
-    LabTest.CD4: "CD4+ T cells",
-    LabTest.ANC: "neutrophils",
-    LabTest.CREATININE: "creatinine",
-    LabTest.EGFR: "eGFR",
-}
+_TESTS = {LabTest.CD4: "CD4+ T cells", LabTest.ANC: "neutrophils", LabTest.EGFR: "eGFR"}
 
 
 def facts_of(history: TreatmentHistory, catalog: Catalog, *, with_records: bool) -> Facts:
@@ -135,12 +123,18 @@ class _Writer:
         yield from map(self._course, self.history.courses)
         yield from map(self._infusion, self.history.infusions)
         yield from map(self._collection, self.history.collections)
+        yield from self._other_procedures()
         yield from map(self._progression, self.history.progressions)
         prophylaxis: dict[tuple[str, bool], list[SupportiveCare]] = defaultdict(list)
         for care in self.history.supportive_care:
-            prophylaxis[care.drug.id, care.systemic].append(care)
+            if care.drug.covers or care.systemic:
+                prophylaxis[care.drug.id, care.systemic].append(care)
         yield from map(self._prophylaxis, prophylaxis.values())
-        yield from (self._labs(test) for test in LabTest if any(lab.test is test for lab in self.history.labs))
+        measured = {lab.test for lab in self.history.labs}
+        yield from (self._labs(test) for test in LabTest if test in measured)
+        yield from map(self._serology, sorted({result.test for result in self.history.serology}))
+        if any(status.status is not Status.WORSENED for status in self.history.disease_statuses):
+            yield self._disease_status()  # a worsening stands in the timeline as progression
 
     def records(self, sources: Sequence[SourceRef]) -> Facts:
         """Count the records behind a fact, with their days, and name them where that is wanted."""
@@ -197,7 +191,20 @@ class _Writer:
 
     def _collection(self, collection: TCellCollection) -> Facts:
         event = self._event("T-cell collection", "T-cell collection", collection.collected, [collection.source])
-        return event | self._since(collection.collected)
+        return event | self._since(collection.collected) | {"certainty": collection.certainty.value}
+
+    def _other_procedures(self) -> Iterator[Facts]:
+        """Give transplants, collections of stem cells, and cells against another disease."""
+        for transplant in self.history.transplants:
+            name = f"stem cell transplant, {transplant.kind.value}"
+            event = self._event("transplant", name, transplant.on, transplant.sources)
+            yield event | self._since(transplant.on) | {"certainty": transplant.certainty.value}
+        for collection in self.history.stem_cell_collections:
+            name, on = "stem cell collection", collection.collected
+            yield self._event(name, name, on, [collection.source]) | self._since(on)
+        for therapy in self.history.other_cell_therapies:
+            event = self._event("other cells", plain(therapy.name), therapy.infused, [therapy.source])
+            yield event | self._since(therapy.infused) | {"certainty": therapy.certainty.value}
 
     def _progression(self, progression: Progression) -> Facts:
         event = self._event("progression", "progression", progression.on, [progression.source])
@@ -209,9 +216,9 @@ class _Writer:
         answers = {care.in_force for care in cares}
         in_force = next((a for a in (Answer.YES, Answer.UNKNOWN) if a in answers), Answer.NO)
         last = latest_of([care.last_dose for care in cares if care.last_dose])
-        start = earliest_of([source.on for source in sources if source.on])
+        start = earliest_of([since for care in cares if (since := care.first_dose or care.source.on)])
         return (
-            self._event("prophylaxis", first.drug.name, start, sources)
+            self._event("prophylaxis" if first.drug.covers else "supportive care", first.drug.name, start, sources)
             | _named(first.drug)
             | {"covers": sorted(cover.value for cover in first.drug.covers), "systemic": first.systemic}
             | {"in_force": in_force.value, "last_dose": span_of(last)}
@@ -224,12 +231,46 @@ class _Writer:
         readable = [lab for lab in results if lab.is_readable]
         lowest = min(readable, key=lambda lab: (lab.high, lab.low), default=None)
         first = earliest_of([lab.on for lab in results if lab.on])
-        return self._event("laboratory", _TESTS[test], first, [lab.source for lab in results]) | {
+        return self._event(
+            "laboratory",
+            _TESTS.get(test) or self.catalog.labs[test.value]["names"][0],
+            first,
+            [lab.source for lab in results],
+        ) | {
             "test": test.value,
             "unit": self.catalog.labs[test.value]["unit"],
             "results": len(results),
             "latest": _result(latest),
             "lowest": _result(lowest),
+        }
+
+    def _serology(self, test: str) -> Facts:
+        results = [result for result in self.history.serology if result.test == test]
+        latest = self.history.latest_serology(test)
+        return self._said_last(test, names_of(test)[0], results, latest and latest.finding.value, latest and latest.on)
+
+    def _disease_status(self) -> Facts:
+        statuses = self.history.disease_statuses
+        last = latest_of([status.on for status in statuses if status.on])
+        latest = [s for s in statuses if s.on and last and s.on.latest >= last.earliest]
+        said = " or ".join(dict.fromkeys(status.status.value for status in latest))
+        return self._said_last("cancer-disease-status", "disease status", statuses, said, last)
+
+    def _said_last(
+        self,
+        test: str,
+        name: str,
+        results: Sequence[SerologyResult] | Sequence[DiseaseStatus],
+        said: str | None,
+        on: ClinicalDate | None,
+    ) -> Facts:
+        """Write a test that is answered in words in the form of those that come as a number."""
+        return self._event("laboratory", name, on, [result.source for result in results]) | {
+            "test": test,
+            "unit": "",
+            "results": len(results),
+            "latest": {"value": said, "on": span_of(on)} if said else None,
+            "lowest": None,
         }
 
     def inferences(self) -> Iterator[str]:
@@ -254,7 +295,8 @@ class _Writer:
     def _inferred_of(self, course: Course) -> Iterator[str]:
         name = course.drug.name
         if course.certainty is Certainty.POSSIBLE:
-            yield f"{name}: possible only; its record is on hold, of unknown status, or has a modifier we cannot read."
+            doubt = "its record is on hold, of unknown status or in part unreadable, or its codes and names differ"
+            yield f"{name}: possible only; {doubt}."
         if course.tier is Tier.PRESUMPTIVE:
             yield f"{name}: an order alone; it may have been given on any day since, or never."
         elif course.ongoing:

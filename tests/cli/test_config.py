@@ -49,6 +49,7 @@ system = "urn:canary-system"
 code = "canary-code"
 display = "canary display"
 """
+EXAMPLE = Path(__file__).parents[2] / "deploy/concept-map.example.json"
 SECRET = "http://canary-user:canary-password@proxy.canary.example:3128"  # noqa: S105 - made up
 
 
@@ -85,6 +86,16 @@ def test_a_sound_configuration_is_ok(site: Path) -> None:
     assert result.stdout == (
         "ok: development, client authentication on, a site file, 2 issuers, 1 public addresses, 1 order codes\n"
     )
+
+
+def test_the_codes_that_concept_maps_add_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text(f"concept_maps = [{json.dumps(str(EXAMPLE))}]")
+
+    result = ask("check", AUTH="off", SITE_FILE=path)
+
+    assert result.exit_code == 0, result.output
+    assert "concept_maps[0]: adds 5 codes and 1 texts\n" in result.stdout
 
 
 def test_development_switches_are_named() -> None:

@@ -26,6 +26,7 @@ from tests.build import (
     patient,
     procedure,
     progression,
+    relapse,
     reported,
 )
 from tests.cli.serving import run, written
@@ -70,7 +71,7 @@ TECLISTAMAB_182_DAYS_AGO = """\
 Treatment history as of 2026-11-20
   Patient:   born 1956, 70 years old
   Diagnosis: multiple myeloma (problem list, recorded 2020-11-02)
-  Source:    hook request; every search is answered
+  Source:    hook request; every search that the service makes is answered
 
 At a glance
                      2020     2021     2022     2023     2024     2025     2026
@@ -80,16 +81,18 @@ At a glance
   carfilzomib                                                   =========
   daratumumab (CD38)                                            =========
   teclistamab (BCMA)                                                     =======
+  transplant                     T
   progression                                                  P        P
-  = given or reported; P progression
+  = given or reported; T stem cell transplant; P progression
 
 Timeline
   2020-11-16 to 2021-03-30  bortezomib (proteasome inhibitor): reported, last dose 5.6 years ago
   2020-11-16 to 2021-03-30  dexamethasone (steroid): reported, last dose 5.6 years ago
   2020-11-16 to 2021-03-30  lenalidomide (IMiD): reported, last dose 5.6 years ago
+  2021-05-12                stem cell transplant, autologous, 5.5 years ago
   2021-08-15 to 2024-09-10  lenalidomide (IMiD): reported, last dose 801 days ago, ended for
                             progression
-  2024-09-10                PROGRESSION (reason for ending a drug), 801 days ago
+  2024-09-10                PROGRESSION (disease status), 801 days ago
   2024-10-01 to 2025-08-25  carfilzomib (proteasome inhibitor): reported, last dose 452 days ago
   2024-10-01 to 2025-08-25  daratumumab (anti-CD38 antibody): reported, last dose 452 days ago
   2024-10-01 to 2025-08-25  dexamethasone (steroid): reported, last dose 452 days ago
@@ -100,16 +103,20 @@ Timeline
   2025-12-01                sulfamethoxazole-trimethoprim: Pneumocystis prophylaxis, in force
 
 Lines of therapy, inferred: 3
-  - 1. bortezomib, lenalidomide. The first treatment of myeloma on record. lenalidomide was started
-    within 60 days. lenalidomide went on, or was taken up again within 183 days, without recorded
-    progression.
-  - 2. carfilzomib, daratumumab. The myeloma progressed (2024-09-10) before carfilzomib was started.
-    daratumumab was started within 60 days.
-  - 3. teclistamab. The myeloma progressed (2025-08-20) before teclistamab was started.
+  - 1. 2020-11-16 to 2024-09-10: bortezomib, lenalidomide, autologous stem cell transplant. The
+    first treatment of myeloma on record. lenalidomide was started within 60 days. The autologous
+    transplant within 365 days of the start of a regimen is part of its programme. lenalidomide went
+    on, or was taken up again within 183 days, without recorded progression.
+  - 2. 2024-10-01 to 2025-08-25: carfilzomib, daratumumab. The myeloma progressed (2024-09-10)
+    before carfilzomib was started. daratumumab was started within 60 days.
+  - 3. 2025-09-15 to 2026-05-22: teclistamab. The myeloma progressed (2025-08-20) before teclistamab
+    was started.
 
 Classes of drugs, inferred
-  - proteasome inhibitor, IMiD and anti-CD38 antibody: exposed yes, refractory yes
-  - two proteasome inhibitors, two IMiDs and an anti-CD38 antibody: exposed no
+  - proteasome inhibitor, IMiD and anti-CD38 antibody: exposed yes, refractory yes (given:
+    bortezomib, carfilzomib, lenalidomide, daratumumab)
+  - two proteasome inhibitors, two IMiDs and an anti-CD38 antibody: exposed no (given: bortezomib,
+    carfilzomib, lenalidomide, daratumumab); not enough shown: IMiD
 
 Laboratory
   2026-11-16                creatinine 0.9 mg/dL
@@ -121,25 +128,32 @@ Prophylaxis in force today
   - sulfamethoxazole-trimethoprim: Pneumocystis prophylaxis, in force
 
 Allergies (sulfonamide, trimethoprim, atovaquone and acyclovir are looked for)
-  - none found
+  - none of these found
 
 Draft orders
   - T-cell collection "T-cell collection for CAR T", planned 2026-11-20
 
 Inferred, not recorded as such
   - teclistamab from 2025-09-15: 7 records less than 113 days apart are taken as one course.
-  - Progression 2024-09-10: taken from the reason for which a drug was ended.
+
+Drugs were recognised by
+  - RxNorm ingredient: 15
+  - RxNorm ingredients: 1
+
+Other drugs, not known to be treatment of myeloma
+  - amlodipine: 1
 
 Not read
-  - never looked at: stem cell transplants, radiotherapy, and drugs that are no part of treating
-    myeloma
+  - not asked for, since no rule in force reads it: planned steps and referrals, what was declined,
+    clinical trials, eye examinations, patient education, documented line of therapy
+  - never looked at: radiotherapy, free text, and results that no rule asks for
 """
 
 CARVYKTI_60_DAYS_AGO = """\
 Treatment history as of 2026-11-20
   Patient:   born 1956, 70 years old
   Diagnosis: multiple myeloma (problem list, recorded 2020-11-02)
-  Source:    hook request; every search is answered
+  Source:    hook request; every search that the service makes is answered
 
 At a glance
                                    2020     2021     2022     2023     2024     2025     2026
@@ -149,34 +163,42 @@ At a glance
   carfilzomib                                                                 ============
   daratumumab (CD38)                                                          ============
   ciltacabtagene autoleucel (BCMA)                                                              C
+  transplant                                   T
   progression                                                                P
-  = given or reported; C CAR T cells; P progression
+  = given or reported; C CAR T cells; T stem cell transplant; P progression
 
 Timeline
   2020-11-16 to 2021-03-30  bortezomib (proteasome inhibitor): reported, last dose 5.6 years ago
   2020-11-16 to 2021-03-30  dexamethasone (steroid): reported, last dose 5.6 years ago
   2020-11-16 to 2021-03-30  lenalidomide (IMiD): reported, last dose 5.6 years ago
+  2021-05-12                stem cell transplant, autologous, 5.5 years ago
   2021-08-15 to 2024-09-10  lenalidomide (IMiD): reported, last dose 801 days ago, ended for
                             progression
-  2024-09-10                PROGRESSION (reason for ending a drug), 801 days ago
+  2024-09-10                PROGRESSION (disease status), 801 days ago
   2024-10-01 to 2025-12-10  carfilzomib (proteasome inhibitor): reported, last dose 345 days ago
   2024-10-01 to 2025-12-10  daratumumab (anti-CD38 antibody): reported, last dose 345 days ago
   2024-10-01 to 2025-12-10  dexamethasone (steroid): reported, last dose 345 days ago
   2026-09-21                ciltacabtagene autoleucel (BCMA CAR T cells): infused, 60 days ago
   2026-09-21                acyclovir: HSV/VZV prophylaxis, in force
 
+CAR T cells, inferred
+  - ciltacabtagene autoleucel: infused 2026-09-21.
+
 Lines of therapy, inferred: 3
-  - 1. bortezomib, lenalidomide. The first treatment of myeloma on record. lenalidomide was started
-    within 60 days. lenalidomide went on, or was taken up again within 183 days, without recorded
-    progression.
-  - 2. carfilzomib, daratumumab. The myeloma progressed (2024-09-10) before carfilzomib was started.
-    daratumumab was started within 60 days.
-  - 3. ciltacabtagene autoleucel. CAR T cells are a line of their own, with their bridging and
-    lymphodepletion.
+  - 1. 2020-11-16 to 2024-09-10: bortezomib, lenalidomide, autologous stem cell transplant. The
+    first treatment of myeloma on record. lenalidomide was started within 60 days. The autologous
+    transplant within 365 days of the start of a regimen is part of its programme. lenalidomide went
+    on, or was taken up again within 183 days, without recorded progression.
+  - 2. 2024-10-01 to 2025-12-10: carfilzomib, daratumumab. The myeloma progressed (2024-09-10)
+    before carfilzomib was started. daratumumab was started within 60 days.
+  - 3. 2026-09-21: ciltacabtagene autoleucel. CAR T cells are a line of their own, with their
+    bridging and lymphodepletion.
 
 Classes of drugs, inferred
-  - proteasome inhibitor, IMiD and anti-CD38 antibody: exposed yes, refractory cannot tell
-  - two proteasome inhibitors, two IMiDs and an anti-CD38 antibody: exposed no
+  - proteasome inhibitor, IMiD and anti-CD38 antibody: exposed yes, refractory cannot tell (given:
+    bortezomib, carfilzomib, lenalidomide, daratumumab)
+  - two proteasome inhibitors, two IMiDs and an anti-CD38 antibody: exposed no (given: bortezomib,
+    carfilzomib, lenalidomide, daratumumab); not enough shown: IMiD
 
 Laboratory
   2026-11-16                creatinine 0.9 mg/dL
@@ -192,11 +214,17 @@ Allergies (sulfonamide, trimethoprim, atovaquone and acyclovir are looked for)
 
 Inferred, not recorded as such
   - CAR T infusion 2026-09-21: 2 records at most 7 days apart are taken as one infusion.
-  - Progression 2024-09-10: taken from the reason for which a drug was ended.
+
+Drugs were recognised by
+  - RxNorm ingredient: 9
+
+Other drugs, not known to be treatment of myeloma
+  - amlodipine: 1
 
 Not read
-  - never looked at: stem cell transplants, radiotherapy, and drugs that are no part of treating
-    myeloma
+  - not asked for, since no rule in force reads it: planned steps and referrals, what was declined,
+    clinical trials, eye examinations, patient education, documented line of therapy
+  - never looked at: radiotherapy, free text, and results that no rule asks for
 """
 
 
@@ -302,7 +330,7 @@ def test_treatment_that_is_not_recognised_is_named_without_what_steers_a_termina
     text = told_of(tmp_path, strange)
 
     (line,) = section(text, "Not recognised")
-    assert line == '- "ABC-123 anti-BCMA CAR T [2J cells" (MedicationAdministration, may be cell therapy)'
+    assert line == '- "ABC-123 anti-BCMA CAR T [2J cells" (MedicationAdministration 2026-05-01, may be cell therapy)'
     assert "\u001b" not in text
 
 
@@ -386,7 +414,7 @@ def test_a_broken_line_costs_no_more_than_itself(tmp_path: Path) -> None:
     assert found["unreadable_lines"] == [4, 5]
     assert {"why": "unreadable resource", "type": "", "count": 2} in found["not_read"]
     assert [event["what"] for event in found["timeline"]] == ["teclistamab"]
-    assert "lines that are no record: 4, 5" in told(path)
+    assert "numbers of the lines that hold no record: 4, 5" in told(path)
 
 
 def test_a_heap_that_says_that_more_exists_is_believed(tmp_path: Path) -> None:
@@ -417,8 +445,21 @@ def test_searches_that_were_not_answered_are_named_with_the_reason(tmp_path: Pat
         "procedures": "it is no FHIR",
         "allergies": "it holds another patient's data, which was not used",
         "observations": "not in the file",
+        "medicationDispenses": "not in the file",
+        "reports": "not in the file",
+        "immunizations": "not in the file",
     }
     assert "- procedures: it is no FHIR" in section(told(path), "Searches not answered")
+
+
+def test_the_answers_of_a_batch_are_read_like_the_records_themselves(tmp_path: Path) -> None:
+    answers = [patient(), bundle([given("teclistamab", "2026-09-01")]), bundle([relapse("2026-10-01")])]
+    batch = {"resourceType": "Bundle", "type": "batch-response", "entry": [{"resource": a} for a in answers]}
+
+    said = facts(written(tmp_path / "batch.json", batch))
+
+    assert [event["kind"] for event in said["timeline"]] == ["course", "progression"]
+    assert said["not_read"] == []
 
 
 def test_draft_orders_in_another_version_are_told(tmp_path: Path) -> None:
@@ -545,12 +586,14 @@ def test_a_line_that_is_not_certain_widens_the_range(tmp_path: Path) -> None:
 
     found = section(told_of(tmp_path, *again, reported("metformin", "2019-01-01", status="active")), "Lines of therapy")
 
-    assert found[0].startswith("- 1. teclistamab. The first treatment of myeloma on record.")
-    assert any(line.startswith("- perhaps: teclistamab.") for line in found)
+    assert found[0].startswith("- 1. 2025-10-05: teclistamab. The first treatment of myeloma on record.")
+    assert any(line.startswith("- perhaps: 2026-11-05: teclistamab.") for line in found)
 
 
 def test_the_json_holds_lines_and_classes(tmp_path: Path) -> None:
     said = facts(asked_of(tmp_path, demo_patients()[0]), "--json")
 
     assert (said["lines_of_therapy"]["fewest"], said["lines_of_therapy"]["most"]) == (2, 2)
-    assert said["classes"]["triple_class"] == {"exposed": "yes", "refractory": "yes", "not_shown": []}
+    given_drugs = ["bortezomib", "carfilzomib", "lenalidomide", "daratumumab"]
+    triple = {"exposed": "yes", "refractory": "yes", "given": given_drugs, "not_shown": []}
+    assert said["classes"]["triple_class"] == triple

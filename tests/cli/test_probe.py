@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from cards.knowledge.loader import load as load_knowledge
 from cds_service.cli.probe import probe
+from cds_service.services import searches_asked
 from cds_service.settings import unix_time
 from fhir_mapping.catalog.loader import load as load_catalog
-from fhir_mapping.needs import searches
 from tests.build import (
     PATIENT,
     Resource,
@@ -29,8 +30,13 @@ from tests.cli.serving import run
 from tests.ehr import faulty
 from tests.ehr.server import Ehr
 
-PARAMETERS = {"Observation": ["patient", "code"], "Patient": [], "Medication": ["_id"]}
-KEYS = list(searches(load_catalog()))
+PARAMETERS = {
+    "Observation": ["patient", "code"],
+    "DiagnosticReport": ["patient", "code"],
+    "Patient": [],
+    "Medication": ["_id"],
+}
+KEYS = list(searches_asked(load_catalog(), load_knowledge()))
 CANARIES = {"text": "canary-text", "id": "canary-id"}
 CHART = chart(
     given("teclistamab", "2026-03-02"),
@@ -46,7 +52,10 @@ CHART = chart(
 
 def capable(lacking: str = "", without: str = "") -> faulty.Fault:
     """Add to the CapabilityStatement what a complete server lists; one type or one parameter may be missing."""
-    kinds = [*dict.fromkeys(search.resource_type for search in searches(load_catalog()).values()), "Medication"]
+    kinds = [
+        *dict.fromkeys(search.resource_type for search in searches_asked(load_catalog(), load_knowledge()).values()),
+        "Medication",
+    ]
     offered = [
         {
             "type": kind,
@@ -98,7 +107,9 @@ def test_each_search_is_timed_three_times_alone_and_read_once_as_the_service_rea
     with serving() as ehr:
         examined(ehr, "--patient", PATIENT)
 
-        assert {len(ehr.asked(search.resource_type)) for search in searches(load_catalog()).values()} == {4}
+        assert {
+            len(ehr.asked(search.resource_type)) for search in searches_asked(load_catalog(), load_knowledge()).values()
+        } == {4}
 
 
 def test_several_patients_are_added_up() -> None:
@@ -245,7 +256,7 @@ def test_a_server_that_is_not_there() -> None:
 
 def test_a_slow_server_is_not_waited_for() -> None:
     with serving(delay_seconds=5) as ehr:
-        code, report = examined(ehr, "--timeout", "0.2")
+        code, report = examined(ehr, "--timeout", "1")
 
     assert code == 1
     assert report["missing"] == ["CapabilityStatement: the server did not answer in time"]

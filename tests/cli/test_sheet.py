@@ -8,9 +8,9 @@ from cards.knowledge.loader import load as load_knowledge
 from cds_service.cli.config import config
 from cds_service.configuration import load_configuration
 from cds_service.onboarding import onboarding_sheet
-from cds_service.services import SERVICES
+from cds_service.services import SERVICES, searches_asked
 from fhir_mapping.catalog.loader import load as load_catalog
-from fhir_mapping.needs import RESOURCE_TYPES, searches
+from fhir_mapping.needs import RESOURCE_TYPES
 from tests.cli.serving import run
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -22,7 +22,7 @@ EXAMPLE = {
 
 
 def sheet() -> str:
-    return onboarding_sheet(load_configuration(EXAMPLE, load_knowledge()), load_catalog())
+    return onboarding_sheet(load_configuration(EXAMPLE, load_knowledge()), load_catalog(), load_knowledge())
 
 
 def test_the_committed_sheet_is_that_of_the_example_site() -> None:
@@ -34,10 +34,14 @@ def test_it_names_every_address_template_and_scope() -> None:
 
     for service in SERVICES.values():
         assert f"`https://cds.example-hospital.org/cds-services/{service.id}`" in text
-    for key, search in searches(load_catalog()).items():
+    asked = searches_asked(load_catalog(), load_knowledge())
+    for key, search in asked.items():
         assert f"| `{key}` | `{search.query}` |" in text
-    for kind in (*RESOURCE_TYPES.values(), "Medication"):
+    for kind in (*(search.resource_type for search in asked.values()), "Medication"):
         assert f"| {kind} | `patient/{kind}.read` | `patient/{kind}.rs` |" in text
+    for key in RESOURCE_TYPES.keys() - asked.keys():
+        assert f"| `{key}` | {RESOURCE_TYPES[key]} |" in text
+        assert f"patient/{RESOURCE_TYPES[key]}." not in text
     assert "| mmcds | ehr.example-hospital.org | 443 | FHIR reads |" in text
     assert "$" not in text
 

@@ -1,0 +1,1 @@
+"""Charts that are not ours: see `python -m tests.foreign --help`."""
