@@ -59,6 +59,9 @@ KEYS = {
     "Procedure": "procedures",
     "AllergyIntolerance": "allergies",
     "Observation": "observations",
+    "MedicationDispense": "medicationDispenses",
+    "DiagnosticReport": "reports",
+    "Immunization": "immunizations",
 }
 
 Resource = dict[str, Any]
@@ -137,6 +140,17 @@ def ordered(name: str, authored: str | None, status: str = "active", until: str 
         "dispenseRequest": {"validityPeriod": {"end": until}} if until else None,
     }
     return _resource("MedicationRequest", members, more)
+
+
+def dispensed(name: str, on: str | None, days: float | None = None, status: str = "completed", **more: Any) -> Resource:
+    """Make a supply that was handed over (tier C), and for how many days it lasts where that is known."""
+    members = {
+        "status": status,
+        "medicationCodeableConcept": drug(name),
+        "whenHandedOver": on,
+        "daysSupply": {"value": days, "unit": "days"} if days is not None else None,
+    }
+    return _resource("MedicationDispense", members, more)
 
 
 def procedure(code: str, on: str | None, status: str = "completed", system: str = CPT, **more: Any) -> Resource:

@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from fhir_mapping.wire import READ_TYPES
 from tests.build import (
     AS_OF,
-    KEYS,
     PATIENT,
     Resource,
     allergy,
@@ -22,6 +22,7 @@ from tests.build import (
     progression,
     reported,
 )
+from tests.properties.around import around
 
 DRUGS = [
     "teclistamab",
@@ -32,8 +33,12 @@ DRUGS = [
     "atovaquone",
     "metformin",
     "novelmab",
+    "melphalan",
+    "cyclophosphamide",
+    "plerixafor",
 ]
-CODES = ["C90.00", "C90.02", "D47.2", "Z92.850", "Z92.858", "Z88.2"]
+CODES = ["C90.00", "C90.02", "D47.2", "Z92.850", "Z92.858", "Z88.2", "Z94.84", "D89.831", "B18.1", "C83.30"]
+PROCEDURES = ["38225", "38228", "38241", "38240", "38206", "38242", "99213"]
 STATUSES = ["active", "completed", "stopped", "on-hold", "unknown", "entered-in-error", "not-done", "not-taken", None]
 
 
@@ -93,13 +98,14 @@ def resources() -> st.SearchStrategy[Resource]:
         _with(reported, drugs, dates(), dates(), statuses, dates()),
         _with(ordered, drugs, dates(), statuses, dates()),
         _with(infusion, dates(), products),
-        _with(procedure, st.sampled_from(["38225", "38228", "99213"]), dates(), statuses),
+        _with(procedure, st.sampled_from(PROCEDURES), dates(), statuses),
         _with(condition, st.sampled_from(CODES), dates()),
         _with(progression, dates(), st.sampled_from(["final", "preliminary"])),
         _with(lab, st.just("24467-3"), st.sampled_from([50, 300]), st.sampled_from(["/uL", "?"]), dates()),
         _with(allergy, st.sampled_from([{"text": "Sulfa"}, {"text": "acyclovir"}])),
         medication,
         referring,
+        around(dates(), _more()),
     )
 
 
@@ -110,14 +116,19 @@ def _present(members: Resource) -> Resource:
 ELEMENTS = [
     "id", "meta", "versionId", "lastUpdated", "implicitRules", "modifierExtension", "subject", "patient", "status",
     "code", "coding", "system", "display", "text", "reference", "clinicalStatus", "verificationStatus", "recordedDate",
+    "onsetDateTime", "onsetPeriod", "abatementDateTime",
     "performedDateTime", "performedPeriod", "start", "end", "medicationCodeableConcept", "medicationReference",
     "contained", "statusReason", "reasonCode", "effectiveDateTime", "effectivePeriod", "effectiveInstant",
     "dateAsserted", "basedOn", "dosage", "request", "intent", "doNotPerform", "authoredOn", "identifier", "value",
     "dosageInstruction", "dispenseRequest", "validityPeriod", "timing", "event", "repeat", "boundsPeriod", "route",
     "occurrenceDateTime", "occurrencePeriod", "valueQuantity", "valueCodeableConcept", "valueString", "comparator",
-    "unit", "birthDate", "deceasedBoolean", "deceasedDateTime", "issue", "severity", "resourceType", "entry",
+    "component", "valueInteger", "valueBoolean", "valueRange", "interpretation", "dataAbsentReason", "conclusionCode",
+    "vaccineCode", "participant", "actor", "individual", "period", "serviceType", "description", "title", "category",
+    "topic", "type", "docStatus", "date", "created", "sent", "issued", "whenHandedOver", "daysSupply", "extension",
+    "authorizingPrescription", "notGiven", "notDone", "unit", "birthDate", "deceasedBoolean", "deceasedDateTime",
+    "issue", "severity", "resourceType", "entry",
 ]  # fmt: skip
-TYPES = [*KEYS, "Medication", "ServiceRequest", "OperationOutcome", "Bundle", "Encounter"]
+TYPES = [*sorted(READ_TYPES), "Bundle", "Encounter"]
 
 
 def anything() -> st.SearchStrategy[Any]:

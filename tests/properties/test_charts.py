@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_mapping import wire
+from fhir_mapping import piles
 from fhir_mapping.build import build_history
 from fhir_mapping.catalog.loader import load
 from fhir_mapping.model.history import TreatmentHistory
@@ -23,7 +23,7 @@ CHARTS = st.lists(resources(), max_size=12)
 
 def read_pile(sent: Any) -> TreatmentHistory | None:
     """Read whatever arrives; None where it is refused as a whole."""
-    pile = wire.decode_pile(json.dumps(sent).encode())
+    pile = piles.decode_pile(json.dumps(sent).encode())
     if pile is None:
         return None
     return build_history(pile.found, coverage_of({}), load(), AS_OF, ZONE, DRAFTS, pile.unreadable)
@@ -94,6 +94,19 @@ def test_a_record_in_error_with_an_id_of_its_own_changes_nothing_but_gaps(
         wrong["status"] = "entered-in-error"
     before = read(myeloma(id="diagnosis"), *chart)
     after = read(myeloma(id="diagnosis"), *chart, wrong)
+    assert replace(after, gaps=()) == replace(before, gaps=())
+
+
+@given(CHARTS, resources())
+def test_a_newer_version_in_error_removes_the_fact(chart: list[Resource], record: Resource) -> None:
+    first = record | {"id": "taken-back", "meta": {"versionId": "1"}}
+    second = first | {"meta": {"versionId": "2"}}
+    if record["resourceType"] in {"Condition", "AllergyIntolerance"}:
+        second["verificationStatus"] = {"coding": [{"code": "entered-in-error"}]}
+    else:
+        second["status"] = "entered-in-error"
+    before = read(myeloma(id="diagnosis"), *chart)
+    after = read(myeloma(id="diagnosis"), first, *chart, second)
     assert replace(after, gaps=()) == replace(before, gaps=())
 
 

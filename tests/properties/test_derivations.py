@@ -7,17 +7,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_mapping.catalog.loader import load
+from fhir_mapping.episodes import car_t_episodes
 from fhir_mapping.lines import LineCount, lines_of_therapy
+from fhir_mapping.model.care import DocumentedLine
 from fhir_mapping.model.coverage import Coverage, Level, TopicCoverage
 from fhir_mapping.model.dates import Answer, ClinicalDate
-from fhir_mapping.model.history import CarTInfusion, Course, Progression, SourceRef, TCellCollection, TreatmentHistory
+from fhir_mapping.model.episodes import EpisodeState
+from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.treatment import (
+    CarTInfusion,
+    Course,
+    Progression,
+    SourceRef,
+    StemCellCollection,
+    TCellCollection,
+    Transplant,
+    TransplantKind,
+)
 from fhir_mapping.model.vocabulary import Certainty, ChartText, Drug, Tier, Topic
 from fhir_mapping.refractory import Which, penta_drug, refractory_to, triple_class
 from tests.build import AS_OF, Resource
 from tests.mapping.reading import read
 from tests.properties.charts import resources
 
-DRUGS = [load().drugs[name] for name in ("bortezomib", "lenalidomide", "cyclophosphamide", "daratumumab", "iberdomide")]
+DRUGS = [
+    load().drugs[name]
+    for name in ("bortezomib", "lenalidomide", "cyclophosphamide", "daratumumab", "iberdomide", "melphalan")
+]
 CELLS = [load().drugs[name] for name in ("ciltacabtagene-autoleucel", "idecabtagene-vicleucel")]
 NEXT = [load().drugs[name] for name in ("carfilzomib", "pomalidomide", "isatuximab", "selinexor", "teclistamab")]
 READ = Coverage({topic: TopicCoverage(Level.COMPLETE) for topic in Topic})
@@ -62,15 +78,41 @@ def progressions() -> st.SearchStrategy[Progression]:
     )
 
 
+def transplants() -> st.SearchStrategy[Transplant]:
+    """Draw a stem cell transplant, or a code that says there was one."""
+    certainty = st.sampled_from([Certainty.STATED, Certainty.STATED, Certainty.POSSIBLE])
+    source = st.integers(0, 10**6).map(lambda number: (SourceRef(ChartText(f"Procedure/{number}")),))
+    kinds = st.sampled_from([TransplantKind.AUTOLOGOUS, TransplantKind.AUTOLOGOUS, *TransplantKind])
+    dated = st.builds(Transplant, kinds, events(), st.just(Tier.PROVEN), certainty, source)
+    undated = st.builds(
+        Transplant, st.just(TransplantKind.UNKNOWN), st.none(), st.just(Tier.UNDATED), certainty, source
+    )
+    return dated | dated | dated | undated
+
+
+def documents() -> st.SearchStrategy[DocumentedLine]:
+    """Draw a line number that someone wrote down."""
+    source = st.integers(0, 10**6).map(lambda number: SourceRef(ChartText(f"Observation/{number}")))
+    return st.builds(DocumentedLine, st.integers(1, 6), st.none() | events() | events(), source)
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> TreatmentHistory:
     """Draw a history that was read completely."""
-    collected = st.builds(TCellCollection, st.none() | events(), st.just(SourceRef(ChartText("Procedure/c"))))
+    collected = st.builds(
+        TCellCollection,
+        st.none() | events(),
+        st.just(SourceRef(ChartText("Procedure/c"))),
+        st.sampled_from(Certainty),
+    )
+    stem_cells = st.builds(StemCellCollection, st.none() | events(), st.just(SourceRef(ChartText("Procedure/s"))))
     return replace(
         EMPTY,
         courses=tuple(draw(st.lists(courses(), max_size=6))),
         infusions=tuple(draw(st.lists(infusions(), max_size=2))),
         collections=tuple(draw(st.lists(collected, max_size=2))),
+        transplants=tuple(draw(st.lists(transplants(), max_size=2))),
+        stem_cell_collections=tuple(draw(st.lists(stem_cells, max_size=2))),
         progressions=tuple(draw(st.lists(progressions(), max_size=3))),
     )
 
@@ -126,11 +168,19 @@ def test_the_order_of_the_facts_never_matters(history: TreatmentHistory, data: s
         courses=tuple(data.draw(st.permutations(history.courses))),
         infusions=tuple(data.draw(st.permutations(history.infusions))),
         collections=tuple(data.draw(st.permutations(history.collections))),
+        transplants=tuple(data.draw(st.permutations(history.transplants))),
+        stem_cell_collections=tuple(data.draw(st.permutations(history.stem_cell_collections))),
         progressions=tuple(data.draw(st.permutations(history.progressions))),
     )
     before, after = count(history), count(shuffled)
     assert (before.minimum, before.maximum, before.reasons) == (after.minimum, after.maximum, after.reasons)
     assert triple_class(history, load()) == triple_class(shuffled, load())
+    assert _told_of(history) == _told_of(shuffled)
+
+
+def _told_of(history: TreatmentHistory) -> list[tuple[EpisodeState, object, object]]:
+    """Say what the episodes are, whatever stands in the chart first."""
+    return [(found.state, found.infusion, found.collections) for found in car_t_episodes(history, load())]
 
 
 @given(histories(), courses())
@@ -193,6 +243,72 @@ def test_a_vaguer_infusion_never_narrows_the_range(history: TreatmentHistory, da
     assert holds(count(changed), count(history))
 
 
+@given(histories().filter(lambda h: any(t.on for t in h.transplants)), st.data(), st.integers(0, 400))
+def test_a_vaguer_transplant_never_narrows_the_range(history: TreatmentHistory, data: st.DataObject, days: int) -> None:
+    dated = [position for position, transplant in enumerate(history.transplants) if transplant.on]
+    position = data.draw(st.sampled_from(dated))
+    transplant = history.transplants[position]
+    assert transplant.on is not None
+    vague = replace(transplant, on=vaguer(transplant.on, days, days))
+    open_kind, unsure = (
+        replace(transplant, kind=TransplantKind.UNKNOWN),
+        replace(transplant, certainty=Certainty.POSSIBLE),
+    )
+    for changed in (vague, unsure, open_kind):
+        others = (*history.transplants[:position], changed, *history.transplants[position + 1 :])
+        assert holds(count(replace(history, transplants=others)), count(history))
+
+
+@given(histories(), courses() | transplants() | progressions())
+def test_a_record_that_is_only_possible_never_narrows_the_range(
+    history: TreatmentHistory, record: Course | Transplant | Progression
+) -> None:
+    possible = replace(record, certainty=Certainty.POSSIBLE)
+    match possible:
+        case Course():
+            changed = replace(history, courses=(*history.courses, possible))
+        case Transplant():
+            changed = replace(history, transplants=(*history.transplants, possible))
+        case Progression():
+            changed = replace(history, progressions=(*history.progressions, possible))
+    assert holds(count(changed), count(history))
+
+
+@given(histories(), st.lists(documents(), min_size=1, max_size=3), st.data())
+def test_a_documented_number_lies_in_the_range_unless_later_lines_came(
+    history: TreatmentHistory, documented: list[DocumentedLine], data: st.DataObject
+) -> None:
+    computed = count(history)
+    found = count(replace(history, documented_lines=tuple(documented)))
+    assert found.maximum is not None
+    assert found.minimum <= found.maximum
+    assert found.maximum >= max(min(line.number for line in documented), 0)
+    assert found.lines == computed.lines
+    shuffled = tuple(data.draw(st.permutations(documented)))
+    assert count(replace(history, documented_lines=shuffled)) == found
+    # What contradicts the treatment on record only ever widens the range
+    if any("documented" in reason for reason in found.reasons):
+        assert holds(found, computed)
+
+
+@given(histories())
+def test_every_collection_and_infusion_is_in_one_episode(history: TreatmentHistory) -> None:
+    episodes = car_t_episodes(history, load())
+    infused = [episode.infusion for episode in episodes if episode.infusion]
+    assert sorted(map(id, infused)) == sorted(map(id, history.infusions))
+    assert sum(len(episode.collections) for episode in episodes) <= len(history.collections)
+    assert all(episode.inferred and episode.sources for episode in episodes)
+
+
+@given(histories(), st.sampled_from([Topic.TREATMENT, Topic.CELL_THERAPY]))
+def test_a_part_that_was_not_read_leaves_it_open_what_became_of_the_cells(
+    history: TreatmentHistory, topic: Topic
+) -> None:
+    partial = replace(history, coverage=Coverage({**READ.topics, topic: TopicCoverage(Level.PARTIAL)}))
+    states = {episode.state for episode in car_t_episodes(partial, load()) if episode.infusion is None}
+    assert states <= {EpisodeState.UNKNOWN}
+
+
 @given(histories(), st.sampled_from(list(Topic)))
 def test_a_part_that_was_not_read_never_narrows_the_range(history: TreatmentHistory, topic: Topic) -> None:
     partial = replace(history, coverage=Coverage({**READ.topics, topic: TopicCoverage(Level.PARTIAL)}))
@@ -209,7 +325,8 @@ def told(draw: st.DrawFn) -> tuple[int, TreatmentHistory]:
     Each line has drugs of its own, starts after progression, and may pause a drug for six months at most. Any
     progression may be missing or vague, any dose may be vague.
     """
-    names = draw(st.permutations([*DRUGS[:2], *NEXT]))
+    # The last drug may be given alone, and must then be none that would count as maintenance of the line before
+    names = draw(st.permutations([*DRUGS[:2], *NEXT]).filter(lambda names: names[-1] in NEXT))
     day = LONG_AGO - timedelta(1_500)
     facts: list[Course] = []
     progressed: list[Progression] = []
