@@ -15,6 +15,7 @@ Known limits: a switch because of toxicity widens the range and no more; steroid
 
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.lines.documented import with_documented
+from fhir_mapping.lines.most import most_lines
 from fhir_mapping.lines.possible import early_progressions, possible_lines
 from fhir_mapping.lines.proven import proven_lines
 from fhir_mapping.lines.result import Line, LineCount
@@ -31,8 +32,8 @@ def lines_of_therapy(history: TreatmentHistory, catalog: Catalog) -> LineCount:
     chart = chart_of(history, catalog)
     proven = proven_lines(chart) or dict.fromkeys([start for start in chart.undated if start.certain][:1])
     drafts, openers = possible_lines(chart, proven)
-    splits = early_progressions(chart, openers)
-    most = max(len(proven), min(len(drafts) + splits, len(openers) + len(chart.undated)))
+    most = max(len(proven), len(drafts), most_lines(chart))
+    splits = most - len(drafts) if early_progressions(chart, openers) else 0
     counted = LineCount(
         minimum=len(proven),
         maximum=most if all_treatment_was_read(history) else None,
