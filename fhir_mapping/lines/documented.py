@@ -7,7 +7,7 @@ began later come on top. Where a number and the treatment on record cannot both 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from fhir_mapping.lines.programme import Draft
+from fhir_mapping.lines.possible import Draft, Possible
 from fhir_mapping.lines.proven import Proven
 from fhir_mapping.lines.result import LineCount
 from fhir_mapping.lines.starts import Chart
@@ -43,13 +43,13 @@ class _Range:
         return str(self.fewest) if self.fewest == self.most else f"{self.fewest} to {self.most}"
 
 
-def with_documented(counted: LineCount, chart: Chart, proven: Proven, drafts: list[Draft], splits: int) -> LineCount:
+def with_documented(counted: LineCount, chart: Chart, proven: Proven, possible: Possible) -> LineCount:
     """Take documented line numbers into account; nothing changes where there are none."""
     documents = sorted(chart.history.documented_lines, key=_order_of)
     if not documents:
         return counted
     computed = _Range(counted.minimum, counted.maximum)
-    each = [_range_of(document, counted.maximum, proven, drafts, splits) for document in documents]
+    each = [_range_of(document, counted.maximum, proven, possible) for document in documents]
     reasons = [
         _DISAGREES.format(number=document.number, on=f" ({document.on})" if document.on else "", computed=computed)
         for document, found in zip(documents, each, strict=True)
@@ -69,7 +69,7 @@ def with_documented(counted: LineCount, chart: Chart, proven: Proven, drafts: li
     )
 
 
-def _range_of(document: DocumentedLine, most: int | None, proven: Proven, drafts: list[Draft], splits: int) -> _Range:
+def _range_of(document: DocumentedLine, most: int | None, proven: Proven, possible: Possible) -> _Range:
     """Say how many lines there are today if a documented number is right.
 
     A line certainly came later only if the myeloma progressed after the number was written: written before a line
@@ -79,12 +79,12 @@ def _range_of(document: DocumentedLine, most: int | None, proven: Proven, drafts
     worse = [day for day in proven.values() if day is not None and on is not None and day.is_after(on) is Answer.YES]
     if most is None:
         return _Range(number + len(worse), None)
-    perhaps = [draft for draft in drafts if on is None or _may_begin_after(draft, on)]
-    return _Range(number + len(worse), number + len(perhaps) + splits)
+    perhaps = [draft for draft in possible.drafts if on is None or _may_begin_after(draft, on)]
+    return _Range(number + len(worse), number + len(perhaps) + possible.splits)
 
 
 def _may_begin_after(draft: Draft, on: ClinicalDate) -> bool:
-    first = next(iter(draft.members))
+    first = next(iter(draft))
     return not first.is_dated or first.begins.latest > on.earliest
 
 

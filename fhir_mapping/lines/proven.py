@@ -16,7 +16,7 @@ def proven_lines(chart: Chart) -> dict[Start, ClinicalDate | None]:
     """
     found: dict[Start, ClinicalDate | None] = {}
     before: Start | None = None
-    for start in sorted((*chart.in_order, *chart.infusions), key=lambda s: (s.begins.latest, s.order)):
+    for start in sorted(chart.starts, key=lambda s: (s.begins.latest, s.order)):
         if not start.certain:
             continue
         progression = None if before is None or start.is_infusion else _progression_between(before, start, chart)
@@ -36,7 +36,9 @@ def _progression_between(before: Start, start: Start, chart: Chart) -> ClinicalD
     """Find a certain progression between two starts, unless both may be bridging for one infusion."""
     for infusion in chart.infusions:
         is_ahead = infusion is not before and start.begins.earliest <= infusion.begins.latest
-        if is_ahead and before.begins.latest >= chart.episode_from(infusion):
+        is_after = before.begins.latest >= chart.episode_from(infusion)
+        apart = (start.begins.earliest - before.begins.latest).days
+        if is_ahead and is_after and apart <= chart.days["collection_to_infusion"]:
             return None
     stated = [event.on for event in chart.history.progressions if event.on and event.certainty is Certainty.STATED]
     between = [on for on in stated if on.earliest > before.begins.latest and on.latest <= start.begins.earliest]
@@ -45,7 +47,7 @@ def _progression_between(before: Start, start: Start, chart: Chart) -> ClinicalD
 
 def _may_go_on(start: Start, progression: ClinicalDate, chart: Chart) -> bool:
     """Whether a drug may only go on, or be taken up again soon, that was begun before a progression."""
-    return any(other.key == start.key for other in chart.undated) or any(
+    return any(
         other.key == start.key
         and other.begins.earliest < progression.latest
         and (start.begins.earliest - other.last.latest).days <= chart.days["treatment_pause"]

@@ -1,7 +1,7 @@
 """What may start a line: drugs, CAR T cells and transplants; and what only prepares for cells."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -23,6 +23,7 @@ _LIMITS = (
     "mobilisation",
     "conditioning",
 )
+_EVER = date(1900, 1, 1)  # nothing that a living patient was given is older
 _TRANSPLANTS = {
     TransplantKind.AUTOLOGOUS: "autologous transplant",
     TransplantKind.ALLOGENEIC: "allogeneic transplant",
@@ -32,7 +33,10 @@ _TRANSPLANTS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Start:
-    """Treatment, by the day on which it may start a line: an order, on the day when it was written."""
+    """Treatment, by the day on which it may start a line: an order, on the day when it was written.
+
+    What has no date may have been given on any day until today.
+    """
 
     record: Course | CarTInfusion | Transplant
     drug: Drug | None
@@ -82,13 +86,17 @@ class Chart:
     days: Mapping[str, int]
     maintenance: frozenset[str]  # drugs that maintain a response on their own
     collected: Mapping[ClinicalDate, bool]  # days of T-cell collections, and whether one certainly took place then
-    drugs: list[Start]
+    drugs: list[Start]  # in order, as all that follow
     infusions: list[Start]
     transplants: list[Start]
-    in_order: list[Start]  # dated drugs and transplants by the day on which they begin
-    undated: list[Start]
     preparations: list[Preparation]
-    widest: timedelta  # of the intervals in which the drugs begin
+    undated_drugs: list[Start]
+    widest: timedelta  # of the intervals in which the other drugs begin
+
+    @property
+    def starts(self) -> Iterator[Start]:
+        """Give everything that may start a line."""
+        yield from (*self.infusions, *self.drugs, *self.transplants)
 
     @property
     def may_hide_progression(self) -> bool:
@@ -107,7 +115,7 @@ class Chart:
         """Find other drugs, or cells, that may have been started after one day and before the other."""
         first = bisect_left(self.drugs, after - self.widest, key=lambda start: start.begins.earliest)
         near = self.drugs[first : bisect_left(self.drugs, until, key=lambda start: start.begins.earliest)]
-        begun = (other for other in (*near, *self.infusions) if other.key != key)
+        begun = (other for other in (*self.undated_drugs, *near, *self.infusions) if other.key != key)
         return (other for other in begun if other.begins.latest > after and other.begins.earliest < until)
 
     def collections_for(self, infusion: Start) -> tuple[list[ClinicalDate], list[ClinicalDate]]:
@@ -132,60 +140,63 @@ class Chart:
             for on in self.collections_for(infusion)[1]
         )
 
-    def joins(self, start: Start, first: Start) -> bool:
-        """Whether a start certainly lies within the days in which drugs join a regimen; cells must come before it."""
-        follows = isinstance(first.record, Course) or first.begins.latest <= start.begins.earliest
-        return follows and (start.begins.latest - first.begins.earliest).days <= self.days["regimen_join"]
-
 
 def chart_of(history: TreatmentHistory, catalog: Catalog) -> Chart:
     """List what may start a line, without the drugs that certainly only prepare for cells."""
     courses = [c for c in history.courses if c.drug.antimyeloma and c.drug.drug_class is not DrugClass.STEROID]
-    records: list[Course | CarTInfusion | Transplant] = [*history.infusions, *history.transplants, *courses]
-    found = sorted((_start_of(record, history.today, catalog) for record in records), key=lambda start: start.order)
-    dated = [start for start in found if start.is_dated]
-    widest = max((start.begins.latest - start.begins.earliest for start in found), default=timedelta(0))
     chart = Chart(
         history=history,
         days={name: catalog.days(name) for name in _LIMITS},
         maintenance=frozenset(catalog.definitions["maintenance"]["drugs"]),
         collected=_days_of_collections(history),
         drugs=[],
-        infusions=[start for start in dated if start.is_infusion],
-        transplants=[start for start in dated if isinstance(start.record, Transplant)],
-        in_order=[],
-        undated=[start for start in found if not start.is_dated],
+        infusions=_starts_of(history.infusions, history, catalog),
+        transplants=_starts_of(history.transplants, history, catalog),
         preparations=[],
-        widest=widest,
+        undated_drugs=[],
+        widest=timedelta(0),
     )
-    for start in [start for start in dated if isinstance(start.record, Course)]:
+    for start in _starts_of(courses, history, catalog):
         prepared = _prepared(start, chart, catalog)
         if prepared.get(Answer.YES):
             chart.preparations.append(prepared[Answer.YES])
         else:
             chart.drugs.append(replace(start, certain=start.certain and Answer.UNKNOWN not in prepared))
-    chart.in_order.extend(sorted((*chart.drugs, *chart.transplants), key=lambda start: start.order))
-    return chart
+    dated = [start.begins for start in chart.drugs if start.is_dated]
+    undated = [start for start in chart.drugs if not start.is_dated]
+    widest = max((begins.latest - begins.earliest for begins in dated), default=timedelta(0))
+    return replace(chart, undated_drugs=undated, widest=widest)
+
+
+def _starts_of(
+    records: Iterable[Course | CarTInfusion | Transplant], history: TreatmentHistory, catalog: Catalog
+) -> list[Start]:
+    return sorted((_start_of(record, history.today, catalog) for record in records), key=lambda start: start.order)
+
+
+def _some_day(today: ClinicalDate) -> ClinicalDate:
+    return ClinicalDate(_EVER, today.latest)
 
 
 def _start_of(record: Course | CarTInfusion | Transplant, today: ClinicalDate, catalog: Catalog) -> Start:
     certain = record.tier <= Tier.REPORTED and record.certainty is Certainty.STATED
     if isinstance(record, CarTInfusion):
-        key, on = f"infusion of {record.product.id if record.product else None}", record.infused
-        return Start(record, record.product, key, on or today, on or today, certain, on is not None)
+        key, on = f"infusion of {record.product.id if record.product else None}", record.infused or _some_day(today)
+        return Start(record, record.product, key, on, on, certain, is_dated=record.infused is not None)
     if isinstance(record, Transplant):
-        on = record.on
-        return Start(record, None, f"transplant, {record.kind}", on or today, on or today, certain, on is not None)
-    begins, last, key = record.first_dose, record.last_dose, substance(record.drug, catalog)
-    is_dated = begins is not None and last is not None
-    if record.tier is Tier.PRESUMPTIVE:
-        begins = record.sources[0].on or begins
-    return Start(record, record.drug, key, begins or today, last or today, certain, is_dated)
+        on = record.on or _some_day(today)
+        return Start(record, None, f"transplant, {record.kind}", on, on, certain, is_dated=record.on is not None)
+    key = substance(record.drug, catalog)
+    if record.first_dose is None or record.last_dose is None:
+        on = _some_day(today)
+        return Start(record, record.drug, key, on, on, certain, is_dated=False)
+    begins = record.first_dose if record.tier is not Tier.PRESUMPTIVE else record.sources[0].on or record.first_dose
+    return Start(record, record.drug, key, begins, record.last_dose, certain, is_dated=True)
 
 
 def _days_of_collections(history: TreatmentHistory) -> Mapping[ClinicalDate, bool]:
-    stated = {c.collected for c in history.collections if c.certainty is Certainty.STATED}
-    return {c.collected: c.collected in stated for c in history.collections if c.collected}
+    days = [(c.collected or _some_day(history.today), c.certainty is Certainty.STATED) for c in history.collections]
+    return {on: (on, True) in days for on, _ in days}
 
 
 # --- What only prepares for cells ---
@@ -195,7 +206,8 @@ def _prepared(start: Start, chart: Chart, catalog: Catalog) -> dict[Answer, Prep
     """Say for which cells a drug prepared, certainly or perhaps; for the first, where there are several."""
     found: dict[Answer, Preparation] = {}
     drug = start.drug.id if start.drug else None
-    stem_cells = [on.collected for on in chart.history.stem_cell_collections if on.collected]
+    some_day = _some_day(chart.history.today)
+    stem_cells = [on.collected or some_day for on in chart.history.stem_cell_collections]
     targets: Mapping[str, tuple[str, list[tuple[Start | None, ClinicalDate, bool]]]] = {
         "lymphodepletion": ("was lymphodepletion", [(i, i.begins, i.certain) for i in chart.infusions]),
         "conditioning": ("prepared for the transplant", [(t, t.begins, t.certain) for t in chart.transplants]),

@@ -336,6 +336,14 @@ ROWS = [
     Row([given("lenalidomide", None)], (1, 1), "given on a day that is not known: one line"),
     Row([reported("lenalidomide", None)], (0, 1), "reported without any date: perhaps"),
     Row([*VRD, given("daratumumab", None)], (1, 2), "without a date it may be part of VRd or a line"),
+    Row([*CASE_2, condition("Z92.850")], (2, 3), "cells of some day, or of another disease, break no certain line"),
+    Row(
+        [*VRD, reported("ixazomib", "2021-06-01", "2021-09-01"), given("daratumumab", None)],
+        (1, 3), "daratumumab of any day may be a line of its own, and then ixazomib is no maintenance of VRd",
+    ),
+    Row([given("cyclophosphamide", "2021-04-01"), procedure("38206", None)], (0, 1), "mobilised cells on some day"),
+    Row([ordered("lenalidomide", after("2024-01-01", 28 * n)) for n in range(6)], (0, 1), "orders of half a year"),
+    Row([ordered("lenalidomide", after("2024-01-01", 28 * n)) for n in range(14)], (0, 2), "of a year: with a pause?"),
     Row([*VRD, progression("2022-01-05"), given("daratumumab", "2022")], (1, 2), "begun in 2022, perhaps before"),
     Row([*VRD, progression("2021-12-05"), given("daratumumab", "2022")], (2, 2), "begun in 2022, surely after"),
     Row([*VRD, given("novelmab", "2022-01-05")], (1, None), "a drug that we do not know may be treatment"),
@@ -430,7 +438,10 @@ WHY = [
     ([*VRD, reported("lenalidomide", "2022-05-01", "2023-01-01")], "lenalidomide had been given before: a new line"),
     ([*VRD, ordered("daratumumab", "2022-05-01")], "daratumumab was only ordered: nothing says that it was given."),
     ([*VRD, given("daratumumab", "2022")], "The first dose of daratumumab is dated no better than 2022-01-01 to"),
-    ([*VRD, given("daratumumab", "2022-05-01", "unknown")], "The record leaves open whether daratumumab was given"),
+    (
+        [*VRD, given("daratumumab", "2022-05-01", "unknown")],
+        "The record leaves open whether the myeloma was treated with daratumumab",
+    ),
     ([*VRD, given("daratumumab", None)], "Without a date it is a line of its own or part of any other."),
     ([*VRD, infusion("2026-04-20", None)], "CAR T cells are a line of their own"),
     (
