@@ -9,7 +9,7 @@ from cards.rulebook import Settings, order_rule
 from fhir_mapping.model.dates import Answer, ClinicalDate, Days
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import OrderKind, ProposedOrder
-from fhir_mapping.model.treatment import Course, TCellCollection
+from fhir_mapping.model.treatment import Course, SourceRef, TCellCollection
 from fhir_mapping.model.vocabulary import Antigen, Certainty, DrugClass, Topic
 
 
@@ -39,6 +39,7 @@ class _Index:
     day: ClinicalDate
     name: str
     collected: bool = False
+    evidence: tuple[SourceRef, ...] = ()
 
 
 @order_rule(
@@ -58,18 +59,21 @@ def bcma_bispecific_before_car_t(
     courses = [
         course for course in history.courses_against(Antigen.BCMA) if course.drug.drug_class is DrugClass.BISPECIFIC
     ]
-    index = _index(history, order, settings)
-    answer = _counted_to(index, courses, history, settings)
+    indexes = _indexes(history, order, settings)
+    answers = [_counted_to(index, courses, history, settings) for index in indexes]
+    answer, index = answers[0], indexes[0]
     if not courses or _is_collection(order):
         return answer  # no collection of the past has a say in it
     if not index.collected and _was_collected_undated(history):
         return cannot_tell(Missing("collection_date"), evidence=courses[-1].sources[:1])
+    for other, found in zip(indexes, answers, strict=True):
+        if found.outcome is not answer.outcome:
+            return cannot_tell(Missing("collection"), evidence=other.evidence or index.evidence)
     if answer.outcome is not Outcome.SATISFIED:
         return answer
-    for collection, day in _may_be_waiting(history, order, settings):
-        other = _Index(day, "T-cell collection that may have been done", collected=True)
+    for other in _possible_indexes(history, order, settings):
         if _counted_to(other, courses, history, settings).outcome is not Outcome.SATISFIED:
-            return cannot_tell(Missing("collection"), evidence=(collection.source,))
+            return cannot_tell(Missing("collection"), evidence=other.evidence)
     # What is counted to today rests on no collection having been done before
     return answer if index.collected else replace(answer, absent=answer.absent | {Topic.CELL_THERAPY})
 
@@ -90,14 +94,14 @@ def _after(course: Course, index: _Index, history: TreatmentHistory, settings: M
 
 def _gap_answer(course: Course, index: _Index, history: TreatmentHistory, settings: MinimumWashout) -> Conclusion:
     last_dose = course.last_dose
-    if index.collected and course.first_dose is not None:
-        if course.first_dose.is_after(index.day) is Answer.YES:
-            return satisfied()  # bridging after collection is another rule's question
-        if last_dose is not None and last_dose.is_before(index.day) is not Answer.YES:
-            # Doses on both sides of the collection: the last one before it is not known
-            last_dose = ClinicalDate(
-                min(course.first_dose.earliest, index.day.latest), min(last_dose.latest, index.day.latest)
-            )
+    is_after = course.first_dose.is_after(index.day) if index.collected and course.first_dose else Answer.NO
+    if is_after is Answer.YES:
+        return satisfied()  # bridging after collection is another rule's question
+    if index.collected and course.first_dose and last_dose and last_dose.is_before(index.day) is not Answer.YES:
+        # Doses on both sides of the collection: the last one before it is not known
+        last_dose = ClinicalDate(
+            min(course.first_dose.earliest, index.day.latest), min(last_dose.latest, index.day.latest)
+        )
     if last_dose is None:
         return cannot_tell(Missing("last_dose", course.drug.name), evidence=course.sources[:1])
     is_ongoing = course.ongoing and not index.collected
@@ -106,6 +110,8 @@ def _gap_answer(course: Course, index: _Index, history: TreatmentHistory, settin
         case Answer.NO:
             return satisfied(absent={Topic.TREATMENT}, evidence=course.sources[:1])
         case Answer.UNKNOWN:
+            return cannot_tell(Missing("date_precision", course.drug.name), evidence=course.sources[:1])
+        case Answer.YES if is_after is Answer.UNKNOWN:
             return cannot_tell(Missing("date_precision", course.drug.name), evidence=course.sources[:1])
         case Answer.YES:
             return Conclusion(
@@ -123,14 +129,32 @@ def _gap_answer(course: Course, index: _Index, history: TreatmentHistory, settin
             )
 
 
-def _index(history: TreatmentHistory, order: ProposedOrder, settings: MinimumWashout) -> _Index:
-    """Count to a collection that was done, else to the planned one, else to the order's own date, else today.
+def _indexes(history: TreatmentHistory, order: ProposedOrder, settings: MinimumWashout) -> list[_Index]:
+    """Give the day to count to, and every other that it may be; the one that rests on the surest record comes first.
 
+    That is the latest collection whose cells are waiting, else the planned one, else the order's own date, else today.
     An order of a new collection is not answered by an old one.
     """
-    done = None if _is_collection(order) else _collected(history, order, settings)
-    if done is not None:
-        return _Index(done, "T-cell collection done", collected=True)
+    waiting = [] if _is_collection(order) else list(_collections(history, order, settings, Certainty.STATED))
+    sure = [index for index, is_waiting in waiting if is_waiting is Answer.YES]
+    latest = [
+        index
+        for index, _ in sorted(waiting, key=lambda found: (found[1] is not Answer.YES, *_latest_first(found[0])))
+        if not any(index.day.is_before(other.day) is Answer.YES for other in sure)
+    ]
+    return latest if sure else [_ahead(history, order), *latest]
+
+
+def _possible_indexes(history: TreatmentHistory, order: ProposedOrder, settings: MinimumWashout) -> Iterator[_Index]:
+    """Give the days of collections that may have been done, as far as their cells may be waiting."""
+    yield from (index for index, _ in _collections(history, order, settings, Certainty.POSSIBLE))
+
+
+def _latest_first(index: _Index) -> tuple[int, int]:
+    return -index.day.latest.toordinal(), -index.day.earliest.toordinal()
+
+
+def _ahead(history: TreatmentHistory, order: ProposedOrder) -> _Index:
     for planned, name in (
         *((o.planned, "planned T-cell collection") for o in (order, *history.orders) if _is_collection(o)),
         (order.planned, "planned start of this order"),
@@ -144,48 +168,46 @@ def _is_collection(order: ProposedOrder) -> bool:
     return order.kind is OrderKind.T_CELL_COLLECTION
 
 
-def _collected(history: TreatmentHistory, order: ProposedOrder, settings: MinimumWashout) -> ClinicalDate | None:
-    """Give the day of the latest collection that is neither used up by an infusion nor taken as abandoned.
+def _collections(
+    history: TreatmentHistory, order: ProposedOrder, settings: MinimumWashout, certainty: Certainty
+) -> Iterator[tuple[_Index, Answer]]:
+    """Give the collections of one certainty whose cells are waiting, or may be.
 
-    Lymphodepletion and infusion need cells that are there, so for them an old collection still counts.
-    """
-    waiting = [
-        day
-        for collection in history.collections
-        if (day := collection.collected) is not None
-        and collection.certainty is Certainty.STATED
-        and (_needs_cells(order) or _is_recent(day, history, settings) is Answer.YES)
-        and not any(i.infused and i.infused.is_after(day) is Answer.YES for i in history.infusions)
-    ]
-    return max(waiting, key=lambda day: (day.latest, day.earliest), default=None)
-
-
-def _may_be_waiting(
-    history: TreatmentHistory, order: ProposedOrder, settings: MinimumWashout
-) -> Iterator[tuple[TCellCollection, ClinicalDate]]:
-    """List the collections that may be the one to count to: possible ones, and those of a vague day or of none.
-
-    One without date may have been done on any day on which its cells would still count.
+    They are neither used up by an infusion nor taken as abandoned; lymphodepletion and infusion need cells that are
+    there, so for them an old collection still counts. One without date may have been done on any day on which its
+    cells would still count.
     """
     reach = date.min if _needs_cells(order) else history.as_of - timedelta(settings.collection_counts_days)
+    name = "T-cell collection done" if certainty is Certainty.STATED else "T-cell collection that may have been done"
     for collection in history.collections:
-        day = collection.collected or ClinicalDate(reach, history.as_of)
-        is_used_up = collection.collected is not None and any(
-            i.certainty is Certainty.STATED and i.infused and i.infused.is_after(day) is Answer.YES
-            for i in history.infusions
-        )
-        is_sure = collection.certainty is Certainty.STATED and collection.collected is not None
-        is_recent = Answer.YES if _needs_cells(order) else _is_recent(day, history, settings)
-        if not is_used_up and is_recent is not Answer.NO and not (is_sure and is_recent is Answer.YES):
-            yield collection, day
+        if collection.certainty is certainty:
+            day = collection.collected or ClinicalDate(reach, history.as_of)
+            is_waiting = _is_waiting(collection, day, history, order, settings)
+            if is_waiting is not Answer.NO:
+                yield _Index(day, name, collected=True, evidence=(collection.source,)), is_waiting
+
+
+def _is_waiting(
+    collection: TCellCollection,
+    day: ClinicalDate,
+    history: TreatmentHistory,
+    order: ProposedOrder,
+    settings: MinimumWashout,
+) -> Answer:
+    is_recent = (
+        Answer.YES if _needs_cells(order) else day.days_until(history.today).at_most(settings.collection_counts_days)
+    )
+    used_up = [
+        (infusion.infused.is_after(day), infusion.certainty) for infusion in history.infusions if infusion.infused
+    ]
+    if is_recent is Answer.NO or (Answer.YES, Certainty.STATED) in used_up:
+        return Answer.NO
+    may_be_used_up = any(answer is not Answer.NO for answer, _ in used_up)
+    return Answer.UNKNOWN if may_be_used_up or collection.collected is None else is_recent
 
 
 def _needs_cells(order: ProposedOrder) -> bool:
     return order.kind in {OrderKind.LYMPHODEPLETION, OrderKind.CAR_T_INFUSION}
-
-
-def _is_recent(day: ClinicalDate, history: TreatmentHistory, settings: MinimumWashout) -> Answer:
-    return day.days_until(history.today).at_most(settings.collection_counts_days)
 
 
 def _was_collected_undated(history: TreatmentHistory) -> bool:
