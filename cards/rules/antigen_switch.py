@@ -55,6 +55,10 @@ class _BcmaTherapy:
     end_reason: EndReason | None
     sources: tuple[SourceRef, ...]
 
+    def vagueness(self) -> int:
+        """Count the days between the first and the last on which it may last have been given."""
+        return (self.last.latest - self.last.earliest).days if self.last else 0
+
     def order(self) -> tuple[date, date]:
         """Sort by the latest day on which it may last have been given; an undated one may be the latest of all."""
         return (self.last.latest, self.last.earliest) if self.last else (date.max, date.max)
@@ -77,7 +81,15 @@ def bcma_again_after_progression(history: TreatmentHistory, order: ProposedOrder
     therapies = sorted(_bcma_therapies(history), key=_BcmaTherapy.order)
     if not therapies:
         return satisfied(absent={Topic.TREATMENT, Topic.CELL_THERAPY})
-    return worst(_judge(therapy, mechanism, order, history, settings) for therapy in _possible_latest(therapies))
+    dated: list[tuple[_BcmaTherapy, Conclusion]] = []
+    doubtful: list[Conclusion] = []
+    for therapy in _possible_latest(therapies):
+        answer = _judge(therapy, mechanism, order, history, settings)
+        if therapy.is_sure and therapy.last is not None:
+            dated.append((therapy, answer))
+        else:
+            doubtful.append(answer)
+    return worst([*_of_the_latest(dated), *doubtful])
 
 
 def _mechanism(order: ProposedOrder) -> Mechanism | None:
@@ -129,6 +141,16 @@ def _possible_latest(therapies: list[_BcmaTherapy]) -> list[_BcmaTherapy]:
     ]
 
 
+def _of_the_latest(judged: list[tuple[_BcmaTherapy, Conclusion]]) -> list[Conclusion]:
+    """Leave it open where vague dates hide which of several therapies was the last, and that makes a difference."""
+    answers = [answer for _, answer in judged]
+    days = {therapy.last for therapy, _ in judged}
+    if len(days) <= 1 or len({answer.outcome for answer in answers}) <= 1:
+        return answers
+    vague = max((therapy for therapy, _ in judged), key=_BcmaTherapy.vagueness)
+    return [cannot_tell(Missing("therapy_dates", vague.name), evidence=vague.sources)]
+
+
 def _judge(
     therapy: _BcmaTherapy,
     mechanism: Mechanism,
@@ -144,26 +166,40 @@ def _judge(
         return cannot_tell(Missing("car_t_target"), evidence=therapy.sources)
     if therapy.first is None or therapy.last is None:
         return cannot_tell(Missing("therapy_dates", therapy.name), evidence=therapy.sources)
-    judged = _progressions_to_judge(history, therapy.first, therapy.drug)
-    if judged:
-        return worst(_progressed(p, therapy, order, history, settings) for p in judged)
+    judged = [
+        (_progressed(event, therapy, order, history, settings), is_judged)
+        for event, is_judged in _progressions_to_judge(history, therapy.first, therapy.drug)
+    ]
+    sure = [answer for answer, is_judged in judged if is_judged is Answer.YES]
+    answer = worst(sure) if sure else _without_progression(therapy)
+    everything = worst([answer, *(other for other, _ in judged)])
+    if everything.outcome is answer.outcome:
+        return answer
+    return cannot_tell(Missing("progression_date", therapy.name), evidence=everything.evidence)
+
+
+def _without_progression(therapy: _BcmaTherapy) -> Conclusion:
     if therapy.end_reason in {EndReason.TOXICITY, EndReason.COMPLETION}:
         return satisfied(absent={Topic.PROGRESSION, Topic.TREATMENT}, evidence=therapy.sources)
     return cannot_tell(Missing("progression", therapy.name), evidence=therapy.sources)
 
 
-def _progressions_to_judge(history: TreatmentHistory, first: ClinicalDate, drug: Drug | None) -> list[Progression]:
+def _progressions_to_judge(
+    history: TreatmentHistory, first: ClinicalDate, drug: Drug | None
+) -> list[tuple[Progression, Answer]]:
     """Take the latest progression since the therapy began, and earlier ones that no new treatment followed.
 
-    A worsening is often recorded at visit after visit; without treatment in between it is the same failure.
+    A worsening is often recorded at visit after visit; without treatment in between it is the same failure. Vague
+    dates leave it open of some.
     """
     since = [p for p in history.progressions if p.on is None or p.on.is_after(first) is not Answer.NO]
-    latest = max((p.on for p in since if p.on), key=lambda on: on.latest, default=None)
-    return [
-        p
-        for p in since
-        if p.on is None or p.on == latest or (latest and not history.treated_between(p.on, latest, drug))
-    ]
+    judged: list[tuple[Progression, Answer]] = []
+    for event in since:
+        on = event.on
+        followed = {history.treated_between(on, p.on, drug) for p in since if p.on and p.on != on} if on else set()
+        if Answer.YES not in followed:
+            judged.append((event, Answer.UNKNOWN if Answer.UNKNOWN in followed else Answer.YES))
+    return judged
 
 
 def _progressed(

@@ -147,17 +147,20 @@ class TreatmentHistory:
             for progression in self.progressions
         )
 
-    def treated_between(self, earlier: ClinicalDate, later: ClinicalDate, other_than: Drug | None) -> bool:
+    def treated_between(self, earlier: ClinicalDate, later: ClinicalDate, other_than: Drug | None) -> Answer:
         """Whether myeloma treatment with another drug was started after `earlier` and not after `later`."""
-        return any(
-            course.drug != other_than
+        started = [
+            (course.first_dose.is_after(earlier), course.first_dose.is_after(later))
+            for course in self.courses
+            if course.drug != other_than
             and course.drug.antimyeloma
             and course.drug.drug_class is not DrugClass.STEROID
             and course.first_dose is not None
-            and course.first_dose.is_after(earlier) is Answer.YES
-            and course.first_dose.is_after(later) is not Answer.YES
-            for course in self.courses
-        )
+        ]
+        if (Answer.YES, Answer.NO) in started:
+            return Answer.YES
+        may_be = any(after is not Answer.NO and later is not Answer.YES for after, later in started)
+        return Answer.UNKNOWN if may_be else Answer.NO
 
 
 _Result = TypeVar("_Result", LabResult, SerologyResult)
