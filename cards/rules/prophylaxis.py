@@ -64,7 +64,7 @@ _Cover = tuple[Answer, tuple[SourceRef, ...]]  # whether the patient is protecte
 
 _READS = {Topic.CELL_THERAPY, Topic.PROPHYLAXIS, Topic.ALLERGIES, Topic.LABS}
 _VARIANTS = {"missing", "low_cd4", "reminder"}
-_MISSING = {"infusion_date", "infusion_given", "cover"}
+_MISSING = {"infusion_date", "infusion_given", "cover", "cd4"}
 
 
 @patient_rule(
@@ -188,16 +188,15 @@ def _after_the_year(
     cover: _Cover,
 ) -> Conclusion:
     """Past the year, a recent low CD4 count alone keeps the question open; nobody is told to stop."""
-    if hook is not Hook.PATIENT_VIEW:
-        return not_applicable()
     cd4 = history.latest_lab(LabTest.CD4)
-    if (
-        cd4 is None
-        or cd4.on is None
-        or cd4.on.days_until(history.today).at_most(settings.cd4_lookback_days) is not Answer.YES
-        or cd4.at_most(settings.cd4_stop_per_ul) is not Answer.YES
-    ):
+    if hook is not Hook.PATIENT_VIEW or cd4 is None:
         return satisfied(evidence=last.sources)
+    is_recent = cd4.on.days_until(history.today).at_most(settings.cd4_lookback_days) if cd4.on else Answer.UNKNOWN
+    is_low = {is_recent, cd4.at_most(settings.cd4_stop_per_ul)}
+    if Answer.NO in is_low:
+        return satisfied(evidence=last.sources)
+    if Answer.UNKNOWN in is_low:
+        return cannot_tell(Missing("cd4"), evidence=(cd4.source,))
     if cover[0] is Answer.UNKNOWN:
         return cannot_tell(Missing("cover"), evidence=cover[1])
     low = replace(facts, cd4=str(cd4), cd4_date=cd4.on)

@@ -178,7 +178,10 @@ def test_procedure_and_product_of_one_day_are_one_infusion() -> None:
             [cd4(20, "2026-11-01", valueQuantity={"value": 20, "unit": "/uL", "comparator": "<"})],
             FLAGGED,
         ),
-        row("CD4 in an unknown unit", [lab(CD4, 150, "bananas", "2026-11-01")], SATISFIED),
+        row("CD4 in an unknown unit", [lab(CD4, 150, "bananas", "2026-11-01")], CANNOT_TELL),
+        row("CD4 low, some day of the year", [cd4(150, "2026")], CANNOT_TELL),
+        row("CD4 low, some day of the last months", [cd4(150, "2026-09")], FLAGGED),
+        row("CD4 higher, some day of the year", [cd4(400, "2026")], SATISFIED),
         row("CD4 low, preliminary", [cd4(150, "2026-11-01", status="preliminary")], SATISFIED),
         row("CD4 low, 180 days ago", [cd4(150, days_ago(180))], FLAGGED),
         row("CD4 low, 181 days ago", [cd4(150, days_ago(181))], SATISFIED),
@@ -212,8 +215,8 @@ def test_within_the_year_a_good_cd4_count_does_not_end_the_question() -> None:
 def test_past_the_year_orders_are_left_alone() -> None:
     history = [infusion(days_ago(400)), cd4(150, "2026-11-01")]
 
-    assert outcome(select(history, draft_drug("lenalidomide")), "R15") == NOT_APPLICABLE
-    assert outcome(sign(history, draft_drug("lenalidomide")), "R16") == NOT_APPLICABLE
+    assert outcome(select(history, draft_drug("lenalidomide")), "R15") == SATISFIED
+    assert outcome(sign(history, draft_drug("lenalidomide")), "R16") == SATISFIED
 
 
 # --- what protects ---
