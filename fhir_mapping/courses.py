@@ -1,10 +1,10 @@
 """From single records to courses of a drug, CAR T infusions and progression events."""
 
-from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from bisect import bisect_left
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.dates import Answer, ClinicalDate, earliest_of, latest_of
@@ -76,16 +76,39 @@ def _is_explained(record: Exposure, given: list[Course]) -> bool:
     return any(course.last_dose is not None and course.last_dose.earliest >= written for course in given)
 
 
+@dataclass(slots=True, eq=False)
+class _Doses:
+    """Records of one course; some dose was given by the day `since`, and some on the day `until` or after it."""
+
+    since: date
+    until: date
+    records: list[Exposure]
+
+
 def _join(records: list[Exposure], gap_days: int) -> list[Course]:
-    """Put a record into a course of its own where it certainly begins `gap_days` or more after the last dose so far."""
-    joined: list[list[Exposure]] = []
-    until = date.min
-    for record in sorted(records, key=lambda r: (_start(r).earliest, _end(r).latest)):
-        if not joined or (_start(record).earliest - until).days >= gap_days:
-            joined.append([])
-        joined[-1].append(record)
-        until = max(until, _end(record).latest)
-    return [_course(group) for group in joined]
+    """Put records into one course that certainly lie fewer than `gap_days` from each other.
+
+    The most exact come first: a vague record joins doses that are close to it whatever day it stands for.
+    """
+    gap = timedelta(gap_days)
+    joined: list[_Doses] = []
+    for record in sorted(records, key=lambda r: (_vagueness(r), _start(r).earliest, r.source.reference)):
+        doses = _Doses(_start(record).latest, _end(record).earliest, [record])
+        close = [other for other in joined if doses.since - other.until < gap and other.since - doses.until < gap]
+        if not close:
+            joined.append(doses)
+            continue
+        first, *others = close
+        for other in (doses, *others):
+            first.since, first.until = min(first.since, other.since), max(first.until, other.until)
+            first.records += other.records
+        if others:
+            joined = [other for other in joined if other not in others]
+    return [_course(doses.records) for doses in joined]
+
+
+def _vagueness(record: Exposure) -> timedelta:
+    return _start(record).latest - _end(record).earliest
 
 
 def _start(record: Exposure) -> ClinicalDate:
@@ -182,9 +205,10 @@ def infusions(
 ) -> tuple[CarTInfusion, ...]:
     """Join the records of one infusion: close dates, and products that do not contradict each other.
 
-    A history code without date or product is explained by any stated infusion that has a date. Beside cells against
-    another disease, or another B-cell malignancy, it only makes an infusion possible, since it may mean those. So does
-    an infusion without product close to a dose of such cells.
+    One product is infused once: a record so vague that it may be of a known infusion is taken as one of that. A history
+    code without date or product is explained by any stated infusion that has a date. Beside cells against another
+    disease, or another B-cell malignancy, it only makes an infusion possible, since it may mean those. So does an
+    infusion without product close to a dose of such cells.
     """
     records, others = list(records), [other for other in others if other.certainty is Certainty.STATED]
     joined: list[CarTInfusion] = []
@@ -192,7 +216,7 @@ def infusions(
     dated = [r for r in records if r.infused is not None]
     for record in sorted(dated, key=_infusion_order):
         near = index.near(record.infused, same_days)
-        same = next((i for i in near if _is_same(record, joined[i], same_days)), None)
+        same = next((i for i in near if _may_be_one(record, joined[i], same_days)), None)
         if same is None:
             index.put(len(joined), record.infused)
             joined.append(record)
@@ -241,7 +265,7 @@ def _infusion_order(record: CarTInfusion) -> tuple[object, ...]:
     )
 
 
-def _is_same(record: CarTInfusion, other: CarTInfusion, same_days: int) -> bool:
+def _may_be_one(record: CarTInfusion, other: CarTInfusion, same_days: int) -> bool:
     if record.product and other.product and record.product != other.product:
         return False
     return may_be_same_day(record.infused, other.infused, same_days)
@@ -276,16 +300,18 @@ def _join_transplants(records: list[Transplant], same_days: int) -> list[Transpl
     joined: list[Transplant] = []
     index = Nearby()
     for record in records:
-        near = index.near(record.on, same_days)
-        same = next((i for i in near if _is_same_transplant(record, joined[i], same_days)), None)
+        near = [(i, _are_one_transplant(record, joined[i], same_days)) for i in index.near(record.on, same_days)]
+        same = next((i for i, answer in near if answer is Answer.YES), None)
         if same is None:
             index.put(len(joined), record.on)
-            joined.append(record)
+            is_open = any(answer is Answer.UNKNOWN for _, answer in near)
+            joined.append(replace(record, certainty=Certainty.POSSIBLE) if is_open else record)
             continue
         other = joined[same]
         is_as_sure = record.certainty is other.certainty
         on = min((other.on, record.on), key=_width) if is_as_sure else other.on
-        joined[same] = replace(other, on=on, sources=other.sources + record.sources)
+        kind = record.kind if is_as_sure and other.kind is TransplantKind.UNKNOWN else other.kind
+        joined[same] = replace(other, kind=kind, on=on, sources=other.sources + record.sources)
         index.put(same, on)
     return joined
 
@@ -294,15 +320,20 @@ def _width(on: ClinicalDate | None) -> int:
     return (on.latest - on.earliest).days if on else 0
 
 
-def _is_same_transplant(record: Transplant, other: Transplant, same_days: int) -> bool:
+def _are_one_transplant(record: Transplant, other: Transplant, same_days: int) -> Answer:
     if TransplantKind.UNKNOWN not in {record.kind, other.kind} and record.kind is not other.kind:
-        return False
-    return (record.on is None) is (other.on is None) and may_be_same_day(record.on, other.on, same_days)
+        return Answer.NO
+    if record.on is None or other.on is None:  # codes of history only say that there was one
+        return Answer.YES if record.on is other.on else Answer.NO
+    if not may_be_same_day(record.on, other.on, same_days):
+        return Answer.NO
+    apart = record.on.days_until(other.on)
+    return Answer.YES if -same_days <= apart.fewest and apart.most <= same_days else Answer.UNKNOWN
 
 
 def _transplant_order(record: Transplant) -> tuple[object, ...]:
     is_open = record.kind is TransplantKind.UNKNOWN
-    return record.certainty is not Certainty.STATED, is_open, _width(record.on), _transplant_day(record)
+    return record.certainty is not Certainty.STATED, _width(record.on), is_open, _transplant_day(record)
 
 
 def _transplant_day(record: Transplant) -> tuple[object, ...]:
@@ -311,37 +342,37 @@ def _transplant_day(record: Transplant) -> tuple[object, ...]:
 
 
 def progressions(records: Iterable[Progression], same_days: int) -> tuple[Progression, ...]:
-    """Join records of one worsening; the first exact record of a group dates it.
+    """Join records of one worsening, which the first of them dates.
 
-    A record that only says "some day between" is explained by an exact one inside.
+    A worsening is recorded again at later visits: what is recorded at most `same_days` after another record may have
+    come on any day since that one. Where an exact record of the same certainty tells that day, it stands for both.
     """
-    records = list(records)
-    undated = [r for r in records if r.on is None]
-    exact = sorted(r.on.earliest for r in records if r.on and r.on.is_exact and r.certainty is Certainty.STATED)
-    joined: list[Progression] = []
-    last: dict[Certainty, Progression] = {}  # of the exact ones: in their order, no other can be closer
-    for record in sorted((r for r in records if r.on is not None), key=_progression_order):
-        if record.on and not record.on.is_exact:
-            if bisect_left(exact, record.on.earliest) == bisect_right(exact, record.on.latest):
-                joined.append(record)
-        elif not _is_same_progression(record, last.get(record.certainty), same_days):
-            joined.append(record)
-            last[record.certainty] = record
-    return tuple(sorted(joined, key=_progression_order)) + tuple(sorted(undated, key=lambda r: r.source.reference))
+    dated = [(record, record.on) for record in records if record.on is not None]
+    undated = sorted((record for record in records if record.on is None), key=lambda record: record.source.reference)
+    told: list[tuple[Progression, ClinicalDate]] = []
+    exact: dict[Certainty, list[date]] = defaultdict(list)
+    before: deque[ClinicalDate] = deque()  # by their first day; what is too long ago for the next leaves at the left
+    for record, on in sorted(dated, key=lambda pair: _progression_order(*pair)):
+        reach = on.earliest - timedelta(same_days)
+        while before and before[0].latest < reach:
+            before.popleft()
+        since = max(reach, before[0].earliest) if before else on.earliest
+        before.append(on)
+        days = exact[record.certainty]
+        if on.is_exact and bisect_left(days, since) < len(days):
+            continue
+        told.append((record, ClinicalDate(since, on.latest)))
+        if since == on.latest:
+            days.append(since)
+    in_order = sorted(told, key=lambda pair: _progression_order(*pair))
+    return (*(replace(record, on=on) for record, on in in_order), *undated)
 
 
-def _progression_order(record: Progression) -> tuple[object, ...]:
-    assert record.on is not None  # noqa: S101 - only dated records are joined
+def _progression_order(record: Progression, on: ClinicalDate) -> tuple[object, ...]:
     return (
-        record.on.earliest,
-        record.on.latest,
+        on.earliest,
+        on.latest,
         record.certainty is not Certainty.STATED,
         _PRIORITIES.get(record.source.resource_type, len(_PRIORITIES)),
         record.source.reference,
     )
-
-
-def _is_same_progression(record: Progression, known: Progression | None, same_days: int) -> bool:
-    if record.on is None or known is None or known.on is None:
-        return False
-    return known.on.days_until(record.on).at_most(same_days) is Answer.YES
