@@ -88,23 +88,33 @@ class _Doses:
 def _join(records: list[Exposure], gap_days: int) -> list[Course]:
     """Put records into one course that certainly lie fewer than `gap_days` from each other.
 
-    The most exact come first: a vague record joins doses that are close to it whatever day it stands for.
+    The most exact come first: a vague record joins doses that are close to it whatever day it stands for. One that
+    may lie on either side of a gap joins no other of its kind; but of many with the same date some lie close together.
     """
     gap = timedelta(gap_days)
     joined: list[_Doses] = []
+    apart: dict[tuple[ClinicalDate, ClinicalDate], list[Exposure]] = defaultdict(list)
     for record in sorted(records, key=lambda r: (_vagueness(r), _start(r).earliest, r.source.reference)):
         doses = _Doses(_start(record).latest, _end(record).earliest, [record])
         close = [other for other in joined if doses.since - other.until < gap and other.since - doses.until < gap]
-        if not close:
+        if close:
+            _merge_doses(close[0], [doses, *close[1:]])
+            joined = [other for other in joined if other not in close[1:]]
+        elif _vagueness(record) < gap:
             joined.append(doses)
-            continue
-        first, *others = close
-        for other in (doses, *others):
-            first.since, first.until = min(first.since, other.since), max(first.until, other.until)
-            first.records += other.records
-        if others:
-            joined = [other for other in joined if other not in others]
-    return [_course(doses.records) for doses in joined]
+        else:
+            apart[_start(record), _end(record)].append(record)
+    courses = [doses.records for doses in joined]
+    for alike in apart.values():
+        most = _vagueness(alike[0]) // gap + 1
+        courses += [alike[number::most] for number in range(min(most, len(alike)))]
+    return [_course(doses) for doses in courses]
+
+
+def _merge_doses(known: _Doses, others: list[_Doses]) -> None:
+    for other in others:
+        known.since, known.until = min(known.since, other.since), max(known.until, other.until)
+        known.records += other.records
 
 
 def _vagueness(record: Exposure) -> timedelta:
@@ -349,7 +359,7 @@ def progressions(records: Iterable[Progression], same_days: int) -> tuple[Progre
     """
     dated = [(record, record.on) for record in records if record.on is not None]
     undated = sorted((record for record in records if record.on is None), key=lambda record: record.source.reference)
-    told: list[tuple[Progression, ClinicalDate]] = []
+    told: dict[tuple[ClinicalDate, Certainty], Progression] = {}
     exact: dict[Certainty, list[date]] = defaultdict(list)
     before: deque[ClinicalDate] = deque()  # by their first day; what is too long ago for the next leaves at the left
     for record, on in sorted(dated, key=lambda pair: _progression_order(*pair)):
@@ -358,14 +368,14 @@ def progressions(records: Iterable[Progression], same_days: int) -> tuple[Progre
             before.popleft()
         since = max(reach, before[0].earliest) if before else on.earliest
         before.append(on)
-        days = exact[record.certainty]
+        days, event = exact[record.certainty], ClinicalDate(since, on.latest)
         if on.is_exact and bisect_left(days, since) < len(days):
             continue
-        told.append((record, ClinicalDate(since, on.latest)))
-        if since == on.latest:
+        told.setdefault((event, record.certainty), replace(record, on=event))
+        if event.is_exact:
             days.append(since)
-    in_order = sorted(told, key=lambda pair: _progression_order(*pair))
-    return (*(replace(record, on=on) for record, on in in_order), *undated)
+    in_order = sorted(told.items(), key=lambda item: _progression_order(item[1], item[0][0]))
+    return (*(event for _, event in in_order), *undated)
 
 
 def _progression_order(record: Progression, on: ClinicalDate) -> tuple[object, ...]:

@@ -15,7 +15,7 @@ from cards.finding import (
     worst,
 )
 from cards.rulebook import Settings, order_rule
-from fhir_mapping.model.dates import Answer, ClinicalDate, Days
+from fhir_mapping.model.dates import Answer, ClinicalDate, Days, latest_of
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import OrderKind, ProposedOrder
 from fhir_mapping.model.treatment import EndReason, Progression, SourceRef
@@ -133,11 +133,11 @@ def _bcma_therapies(history: TreatmentHistory) -> Iterator[_BcmaTherapy]:
 
 def _possible_latest(therapies: list[_BcmaTherapy]) -> list[_BcmaTherapy]:
     """Keep every therapy that may have been the last one: imprecise dates leave more than one."""
-    sure = [t.last for t in therapies if t.last is not None and t.is_sure and t.target_known]
+    latest = latest_of([t.last for t in therapies if t.last is not None and t.is_sure and t.target_known])
     return [
         therapy
         for therapy in therapies
-        if therapy.last is None or not any(therapy.last.is_before(last) is Answer.YES for last in sure)
+        if therapy.last is None or latest is None or therapy.last.is_before(latest) is not Answer.YES
     ]
 
 
@@ -195,10 +195,10 @@ def _progressions_to_judge(
     since = [p for p in history.progressions if p.on is None or p.on.is_after(first) is not Answer.NO]
     judged: list[tuple[Progression, Answer]] = []
     for event in since:
-        on = event.on
-        followed = {history.treated_between(on, p.on, drug) for p in since if p.on and p.on != on} if on else set()
-        if Answer.YES not in followed:
-            judged.append((event, Answer.UNKNOWN if Answer.UNKNOWN in followed else Answer.YES))
+        latest = latest_of([other.on for other in since if other.on and other.on != event.on])
+        is_treated = history.treated_between(event.on, latest, drug) if event.on and latest else Answer.NO
+        if is_treated is not Answer.YES:
+            judged.append((event, Answer.YES if is_treated is Answer.NO else Answer.UNKNOWN))
     return judged
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from fhir_mapping.catalog.loader import Catalog
-from fhir_mapping.model.dates import Answer, ClinicalDate
+from fhir_mapping.model.dates import Answer, ClinicalDate, latest_of
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.treatment import CarTInfusion, Course, Transplant, TransplantKind
 from fhir_mapping.model.vocabulary import Certainty, Drug, DrugClass, Tier, Topic
@@ -156,7 +156,7 @@ def chart_of(history: TreatmentHistory, catalog: Catalog) -> Chart:
         undated_drugs=[],
         widest=timedelta(0),
     )
-    for start in _starts_of(courses, history, catalog):
+    for start in _with_orders_joined(_starts_of(courses, history, catalog), chart):
         prepared = _prepared(start, chart, catalog)
         if prepared.get(Answer.YES):
             chart.preparations.append(prepared[Answer.YES])
@@ -172,6 +172,43 @@ def _starts_of(
     records: Iterable[Course | CarTInfusion | Transplant], history: TreatmentHistory, catalog: Catalog
 ) -> list[Start]:
     return sorted((_start_of(record, history.today, catalog) for record in records), key=lambda start: start.order)
+
+
+def _with_orders_joined(starts: list[Start], chart: Chart) -> list[Start]:
+    """Take orders of a drug that were written again and again, without a long pause or progression, for one start.
+
+    No dose is certain, but nothing says either that treatment was changed.
+    """
+    found: list[list[Start]] = []
+    runs: dict[str, list[Start]] = {}  # by drug, the one that the next order may belong to
+    for start in starts:
+        run = runs.get(start.key) if _is_order(start) else None
+        if run is not None and _goes_on(run[-1], start, chart):
+            run.append(start)
+            continue
+        found.append([start])
+        if _is_order(start):
+            runs[start.key] = found[-1]
+    return sorted(map(_joined, found), key=lambda start: start.order)
+
+
+def _is_order(start: Start) -> bool:
+    record = start.record
+    is_ordered = isinstance(record, Course) and record.tier is Tier.PRESUMPTIVE
+    return is_ordered and start.is_dated and record.certainty is Certainty.STATED
+
+
+def _goes_on(order: Start, later: Start, chart: Chart) -> bool:
+    first, last = order.begins.earliest, max(order.begins.latest, later.begins.latest)
+    return (last - first).days <= chart.days["treatment_pause"] and not chart.may_progress(first, last)
+
+
+def _joined(run: list[Start]) -> Start:
+    if len(run) == 1:
+        return run[0]
+    sources = tuple(source for start in run for source in start.record.sources)
+    last = latest_of([start.last for start in run]) or run[-1].last
+    return replace(run[0], record=replace(run[0].record, sources=sources), last=last)
 
 
 def _some_day(today: ClinicalDate) -> ClinicalDate:

@@ -62,7 +62,8 @@ def _doubts(start: Start) -> Iterator[str]:
     if isinstance(start.record, Course) and start.record.tier is Tier.PRESUMPTIVE:
         yield f"{start.name} was only ordered: nothing says that it was given."
     elif not start.certain:
-        yield f"The record leaves open whether the myeloma was treated with {start.name}."
+        of = f"the {start.name}" if isinstance(start.record, Transplant) else start.name
+        yield f"The record of {of} leaves open whether that was treatment of the myeloma."
     if start.is_dated and not start.begins.is_exact:
         dated = "The" if isinstance(start.record, Transplant) else "The first dose of"
         yield f"{dated} {start.name} is dated no better than {start.begins}."

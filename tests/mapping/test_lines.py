@@ -58,6 +58,7 @@ TRANSPLANTED = "2021-05-05"
 MELPHALAN = given("melphalan", "2021-05-03")
 ASCT = procedure("38241", TRANSPLANTED)
 VRD_AGAIN = [reported(name, "2021-08-01", "2021-10-01") for name in ("bortezomib", "lenalidomide", "dexamethasone")]
+REFILLS = [ordered("lenalidomide", after("2024-01-01", 28 * number)) for number in range(26)]
 LATE = [reported(name, "2020-11-10", "2021-10-01") for name in ("bortezomib", "lenalidomide")]
 HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 COLLECTED = procedure("38225", "2026-03-02")
@@ -342,8 +343,11 @@ ROWS = [
         (1, 3), "daratumumab of any day may be a line of its own, and then ixazomib is no maintenance of VRd",
     ),
     Row([given("cyclophosphamide", "2021-04-01"), procedure("38206", None)], (0, 1), "mobilised cells on some day"),
-    Row([ordered("lenalidomide", after("2024-01-01", 28 * n)) for n in range(6)], (0, 1), "orders of half a year"),
-    Row([ordered("lenalidomide", after("2024-01-01", 28 * n)) for n in range(14)], (0, 2), "of a year: with a pause?"),
+    Row(REFILLS, (0, 1), "an order every four weeks for two years"),
+    Row([*REFILLS, progression("2024-06-01")], (0, 2), "progression between them"),
+    Row([given("daratumumab", "2024-01-01"), *REFILLS], (1, 1), "the orders of a drug that joined the regimen"),
+    Row([ordered("lenalidomide", "2024-01-01"), ordered("lenalidomide", after("2024-01-01", 183))], (0, 1), "183 days"),
+    Row([ordered("lenalidomide", "2024-01-01"), ordered("lenalidomide", after("2024-01-01", 184))], (0, 2), "184 days"),
     Row([*VRD, progression("2022-01-05"), given("daratumumab", "2022")], (1, 2), "begun in 2022, perhaps before"),
     Row([*VRD, progression("2021-12-05"), given("daratumumab", "2022")], (2, 2), "begun in 2022, surely after"),
     Row([*VRD, given("novelmab", "2022-01-05")], (1, None), "a drug that we do not know may be treatment"),
@@ -440,7 +444,7 @@ WHY = [
     ([*VRD, given("daratumumab", "2022")], "The first dose of daratumumab is dated no better than 2022-01-01 to"),
     (
         [*VRD, given("daratumumab", "2022-05-01", "unknown")],
-        "The record leaves open whether the myeloma was treated with daratumumab",
+        "The record of daratumumab leaves open whether that was treatment",
     ),
     ([*VRD, given("daratumumab", None)], "Without a date it is a line of its own or part of any other."),
     ([*VRD, infusion("2026-04-20", None)], "CAR T cells are a line of their own"),
