@@ -243,8 +243,8 @@ def is_about(resource: wire.Resource, patient_id: str) -> bool:
 def are_about(found: Iterable[piles.Found], patient_id: str) -> bool:
     """Whether no resource of a pile is about someone else; the usual reference is compared as it stands."""
     usual = f"Patient/{patient_id}"
-    return all(
-        ((subject := item.resource.subject) is not None and subject.reference == usual)
-        or is_about(item.resource, patient_id)
-        for item in found
-    )
+    for item in found:
+        subject = item.resource.subject
+        if (subject is None or subject.reference != usual) and not is_about(item.resource, patient_id):
+            return False
+    return True

@@ -5,6 +5,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from operator import itemgetter
 
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.dates import Answer, ClinicalDate, earliest_of, latest_of
@@ -76,6 +77,24 @@ def _is_explained(record: Exposure, given: list[Course]) -> bool:
     return any(course.last_dose is not None and course.last_dose.earliest >= written for course in given)
 
 
+def _join(records: list[Exposure], gap_days: int) -> list[Course]:
+    """Put records into one course that certainly lie fewer than `gap_days` from each other."""
+    gap = timedelta(gap_days)
+    joined: list[_Doses] = []
+    vague: list[Exposure] = []
+    spans = sorted([(_start(r), _end(r), r) for r in records], key=lambda span: span[0].earliest)
+    for start, end, record in spans:
+        if not (start.is_exact and end.is_exact):
+            vague.append(record)
+        elif joined and start.latest - joined[-1].until < gap:
+            joined[-1].records.append(record)
+            joined[-1].until = max(joined[-1].until, end.latest)
+        else:
+            joined.append(_Doses(start.latest, end.latest, [record]))
+    found = [doses.records for doses in joined] if not vague else _with_vague(joined, vague, gap)
+    return [_course(doses) for doses in found]
+
+
 @dataclass(slots=True, eq=False)
 class _Doses:
     """Records of one course; some dose was given by the day `since`, and some on the day `until` or after it."""
@@ -84,37 +103,35 @@ class _Doses:
     until: date
     records: list[Exposure]
 
+    def take(self, others: "list[_Doses]") -> None:
+        """Make those of others its own."""
+        for other in others:
+            self.since, self.until = min(self.since, other.since), max(self.until, other.until)
+            self.records += other.records
 
-def _join(records: list[Exposure], gap_days: int) -> list[Course]:
-    """Put records into one course that certainly lie fewer than `gap_days` from each other.
 
-    The most exact come first: a vague record joins doses that are close to it whatever day it stands for. One that
-    may lie on either side of a gap joins no other of its kind; but of many with the same date some lie close together.
+def _with_vague(joined: list[_Doses], vague: list[Exposure], gap: timedelta) -> list[list[Exposure]]:
+    """Let vague records, the least vague first, join doses that are close whatever day they stand for.
+
+    One that may lie on either side of a gap joins no other of its kind; but of many with the same date some lie close
+    together.
     """
-    gap = timedelta(gap_days)
-    joined: list[_Doses] = []
     apart: dict[tuple[ClinicalDate, ClinicalDate], list[Exposure]] = defaultdict(list)
-    for record in sorted(records, key=lambda r: (_vagueness(r), _start(r).earliest, r.source.reference)):
+    for record in sorted(vague, key=lambda r: (_vagueness(r), _start(r).earliest, r.source.reference)):
         doses = _Doses(_start(record).latest, _end(record).earliest, [record])
         close = [other for other in joined if doses.since - other.until < gap and other.since - doses.until < gap]
         if close:
-            _merge_doses(close[0], [doses, *close[1:]])
+            close[0].take([doses, *close[1:]])
             joined = [other for other in joined if other not in close[1:]]
         elif _vagueness(record) < gap:
             joined.append(doses)
         else:
             apart[_start(record), _end(record)].append(record)
-    courses = [doses.records for doses in joined]
+    found = [doses.records for doses in joined]
     for alike in apart.values():
         most = _vagueness(alike[0]) // gap + 1
-        courses += [alike[number::most] for number in range(min(most, len(alike)))]
-    return [_course(doses) for doses in courses]
-
-
-def _merge_doses(known: _Doses, others: list[_Doses]) -> None:
-    for other in others:
-        known.since, known.until = min(known.since, other.since), max(known.until, other.until)
-        known.records += other.records
+        found += [alike[number::most] for number in range(min(most, len(alike)))]
+    return found
 
 
 def _vagueness(record: Exposure) -> timedelta:
@@ -135,19 +152,19 @@ def _end(record: Exposure) -> ClinicalDate:
 
 def _course(records: list[Exposure]) -> Course:
     dated = [r for r in records if r.last_dose is not None]
-    last_dose = latest_of([r.last_dose for r in dated if r.last_dose])
     closing = max(dated, key=lambda r: (_end(r).latest, _end(r).earliest), default=records[0])
-    reasons = [r.end_reason for r in (closing, *records) if r.end_reason is not None]
+    ongoing = any(r.ongoing for r in records)
+    reasons = [] if ongoing else [r.end_reason for r in (closing, *records) if r.end_reason is not None]
+    others = sorted([r.source for r in records if r is not closing], key=itemgetter(0))
     return Course(
         drug=records[0].drug,
         first_dose=earliest_of([_start(r) for r in dated]),
-        last_dose=last_dose,
-        ongoing=any(r.ongoing for r in records),
-        tier=min(r.tier for r in records),
+        last_dose=latest_of([_end(r) for r in dated]),
+        ongoing=ongoing,
+        tier=min([r.tier for r in records]),
         certainty=records[0].certainty,
-        end_reason=reasons[0] if reasons and not any(r.ongoing for r in records) else None,
-        # The record that the last dose rests on is named first
-        sources=tuple(r.source for r in sorted(records, key=lambda r: (r is not closing, r.source.reference))),
+        end_reason=reasons[0] if reasons else None,
+        sources=(closing.source, *others),  # the record that the last dose rests on is named first
     )
 
 

@@ -27,8 +27,8 @@ class Coding(_Slim, frozen=True):
     display: Name | None = None
 
 
-class Concept(_Slim, frozen=True):
-    """A CodeableConcept."""
+class Concept(_Slim, frozen=True, cache_hash=True):
+    """A CodeableConcept; what it means is looked up again and again."""
 
     coding: tuple[Coding, ...] = ()
     text: Name | None = None

@@ -30,15 +30,13 @@ def linked_orders(by_type: Mapping[type, Sequence[Any]], sent: Iterable[wire.Res
 
     `sent` are all resources as they came, since an order that was entered in error stands in no list any more.
     """
-    statements: Sequence[wire.MedicationStatement] = by_type[wire.MedicationStatement]
+    statements = [use for use in by_type[wire.MedicationStatement] if use.based_on]
+    administrations = [use for use in by_type[wire.MedicationAdministration] if use.request]
     dispenses: Sequence[wire.MedicationDispense] = by_type[wire.MedicationDispense]
     # A fill that was cancelled may have been handed over elsewhere; one that was declined was not wanted
     declined = [dispense for dispense in dispenses if dispense.status == "declined" or dispense.not_done]
     halted = _not_given(statements) | frozenset(
-        order
-        for use in statements
-        if use.based_on and standing_of(use) in _OVER and _is_plain(use)
-        for order in orders_of(use)
+        order for use in statements if standing_of(use) in _OVER and _is_plain(use) for order in orders_of(use)
     )
     if dispenses:
         orders: Sequence[wire.MedicationRequest] = by_type[wire.MedicationRequest]
@@ -47,7 +45,7 @@ def linked_orders(by_type: Mapping[type, Sequence[Any]], sent: Iterable[wire.Res
         standing = {order.id for order in orders}
         halted |= {f"MedicationRequest/{order.id}" for order in taken_back if order.id not in standing}
     return LinkedOrders(
-        missed=_not_given([*by_type[wire.MedicationAdministration], *declined]),
+        missed=_not_given([*administrations, *declined]),
         not_taken=_not_given(statements),
         not_collected=_not_given(declined),
         halted=halted,
