@@ -37,6 +37,7 @@ from fhir_mapping.model.treatment import (
     Transplant,
     UnrecognisedTreatment,
 )
+from fhir_mapping.needs import Observed
 from fhir_mapping.readers.care import (
     read_care_plan,
     read_communication,
@@ -50,7 +51,7 @@ from fhir_mapping.readers.context import Context, medication_of, names_for, name
 from fhir_mapping.readers.immunizations import read_immunization
 from fhir_mapping.readers.linked import linked_orders
 from fhir_mapping.readers.medications import read_medication
-from fhir_mapping.readers.observations import read_observation
+from fhir_mapping.readers.observations import read_observations
 from fhir_mapping.readers.orders import UNREADABLE_ORDER, DraftOrder, read_order
 from fhir_mapping.readers.plans import read_appointment, read_service_request, requests_being_placed
 from fhir_mapping.readers.procedures import read_procedure
@@ -78,16 +79,18 @@ def read_orders(drafts: Drafts, catalog: Catalog, as_of: date, zone: tzinfo) -> 
     return read + (UNREADABLE_ORDER,) * drafts.unreadable
 
 
+_RESOURCE = attrgetter("resource")
 _DRUG_RECORDS = frozenset(get_args(wire.MedicationUse))
 
 
 def unresolved_medications(records: Iterable[wire.Resource], medications: Iterable[piles.Found]) -> list[str]:
     """Name the Medications that drug records refer to and that are not among those sent, nor within the record."""
-    uses = cast("list[wire.MedicationUse]", [record for record in records if type(record) in _DRUG_RECORDS])
     references = {
-        use.medication_reference.reference
-        for use in uses
-        if use.medication_reference is not None and use.medication_codeable_concept is None
+        record.medication_reference.reference
+        for record in cast("Iterable[wire.MedicationUse]", records)
+        if type(record) in _DRUG_RECORDS
+        and record.medication_codeable_concept is None
+        and record.medication_reference is not None
     }
     outside = [reference for reference in references if reference and not reference.startswith(("#", "urn:"))]
     if not outside:
@@ -105,14 +108,14 @@ def build_history(
     drafts: Drafts | None = None,
     unreadable: Iterable[str] = (),
     orders: tuple[ProposedOrder, ...] | None = None,
-    observed: frozenset[str] | None = None,
+    observed: Observed | None = None,
 ) -> TreatmentHistory:
     """Turn the resources of one patient into a treatment history as of one day of the hospital in `zone`.
 
     Never raises for anything a chart may hold: what cannot be read becomes a DataGap. `unreadable` names the
     types of entries that were lost before they came here; `orders` are the drafts, where they have been read
-    already; of the numbers among the observations, only those of `observed` concepts are read where it is given. The
-    order of the resources does not matter.
+    already; of the numbers among the observations, only those of `observed` are read where it is given. The order of
+    the resources does not matter.
     """
     drafts = drafts or Drafts()
     gaps = [DataGap(GapCode.UNREADABLE, kind) for kind in unreadable]
@@ -142,6 +145,8 @@ def build_history(
         for resource in by_type[kind]:
             for fact in read(resource, context):
                 facts[type(fact)].append(fact)
+    for fact in read_observations(by_type[wire.Observation], context):
+        facts[type(fact)].append(fact)
     today = ClinicalDate.on(as_of)
     cells = infusions(
         sorted(facts[CarTInfusion], key=_first_reference),
@@ -232,7 +237,6 @@ def _drugs_of(order: wire.MedicationRequest, context: Context) -> list[str]:
 
 # The other types are looked up by reference, read as drafts, or judged when the search was read
 _READERS: Mapping[type, Callable[[Any, Context], Iterable[Any]]] = {
-    wire.Observation: read_observation,
     wire.MedicationAdministration: read_medication,
     wire.MedicationStatement: read_medication,
     wire.MedicationRequest: read_medication,
@@ -256,9 +260,10 @@ _READERS: Mapping[type, Callable[[Any, Context], Iterable[Any]]] = {
 
 def by_address(found: Iterable[piles.Found]) -> dict[str, wire.Medication]:
     """Index the Medications that stand by every address that a reference may use."""
-    sent = [(item.full_url, item.resource) for item in found if type(item.resource) is wire.Medication]
-    if not sent:
+    found = list(found)
+    if wire.Medication not in map(type, map(_RESOURCE, found)):  # in most charts, drugs are named where they are used
         return {}
+    sent = [(item.full_url, item.resource) for item in found if type(item.resource) is wire.Medication]
     standing = {m.id: m for m in current((medication for _, medication in sent), gaps=[]) if m.id}
     addresses: dict[str, wire.Medication] = {}
     for full_url, medication in sorted(sent, key=lambda item: (item[0] or "", item[1].id or "")):

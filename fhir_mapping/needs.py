@@ -24,20 +24,28 @@ class Search:
     query: str
 
 
+class Observed(NamedTuple):
+    """The concepts that somebody looks for among the observations, and those of which only the newest result counts."""
+
+    concepts: frozenset[str]
+    newest: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """The searches that feed a Topic: without one of the `essential` ones, absence proves nothing.
 
     The `helpful` ones may add to what is known, and nothing waits for them; but one that was answered in part has
     lost what might have counted. `observed` are the concepts that the Topic looks for among the observations,
-    `reported` those that it looks for among the reports, where not all of them. With `of_medications`, nothing but
-    empty lists proves nothing either.
+    `reported` those that it looks for among the reports, where not all of them. With `newest_alone`, older results say
+    nothing beside the newest of a test. With `of_medications`, nothing but empty lists proves nothing either.
     """
 
     essential: tuple[str, ...]
     helpful: tuple[str, ...] = ()
     observed: tuple[str, ...] = ()
     reported: tuple[str, ...] = ()
+    newest_alone: bool = False
     of_medications: bool = False
 
     @property
@@ -62,7 +70,7 @@ NEEDS: Mapping[Topic, Need] = {
     Topic.PROGRESSION: Need(("observations", "conditions"), ("reports",), observed=(_STATUS,), reported=(_STATUS,)),
     Topic.PROPHYLAXIS: Need(_MEDICATION_LISTS, ("medicationDispenses",), of_medications=True),
     Topic.ALLERGIES: Need(("allergies", "conditions")),
-    Topic.LABS: Need(("observations",), observed=("cd4-count", "anc", "creatinine", "egfr")),
+    Topic.LABS: Need(("observations",), observed=("cd4-count", "anc", "creatinine", "egfr"), newest_alone=True),
     Topic.SCREENING: Need(
         ("observations",), ("reports", "serviceRequests"), (*_INFECTIONS, *_IMMUNE, "pneumococcal-titers")
     ),
@@ -135,9 +143,11 @@ def _of_codes(search: Search, concepts: AbstractSet[str], catalog: Catalog) -> S
     return replace(search, query=f"{search.query}&code={','.join(_codes_of(concepts, catalog))}")
 
 
-def observed_for(topics: Collection[Topic]) -> frozenset[str]:
+def observed_for(topics: Collection[Topic]) -> Observed:
     """Name the concepts that some Topics look for among the observations; no rule of theirs reads any other."""
-    return frozenset(concept for topic in topics for concept in NEEDS[topic].observed)
+    series = {concept for topic in topics if not NEEDS[topic].newest_alone for concept in NEEDS[topic].observed}
+    every = {concept for topic in topics for concept in NEEDS[topic].observed}
+    return Observed(frozenset(every), frozenset(every - series))
 
 
 def _codes_of(observed: AbstractSet[str], catalog: Catalog) -> list[str]:

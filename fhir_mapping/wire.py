@@ -6,6 +6,7 @@ elsewhere. `piles` decodes whole Bundles, `repair` what is not sound.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
@@ -359,7 +360,8 @@ Resource = (
     | EpisodeOfCare
     | OperationOutcome
 )
-READ_TYPES = frozenset(struct.__struct_config__.tag for struct in get_args(Resource))
+TYPES: Mapping[str, type] = {struct.__struct_config__.tag: struct for struct in get_args(Resource)}
+READ_TYPES = frozenset(TYPES)
 
 
 # What msgspec raises for JSON that is broken, ill-typed, nested too deep, or not UTF-8

@@ -14,6 +14,7 @@ from fhir_mapping.model.dates import ClinicalDate, parse
 from fhir_mapping.model.history import DataGap, GapCode
 from fhir_mapping.model.treatment import Recognition, SourceRef, UnmappedDrug
 from fhir_mapping.model.vocabulary import Certainty, ChartText
+from fhir_mapping.needs import Observed
 
 _ANY_SERVER = "*/"  # where a resource came without its address
 _LONGEST_REFERENCE = 300  # characters; Epic's draft ids have about 190
@@ -47,7 +48,7 @@ NO_ORDERS = LinkedOrders()
 class Context:
     """One reading of one chart.
 
-    `observed` are the concepts of the observations that somebody will look at, or None for all. `gaps` collects what
+    `observed` says which observations somebody will look at; None for all. `gaps` collects what
     could not be read on the way, `recognised` and `unmapped` what the admins will want to see.
     """
 
@@ -56,7 +57,7 @@ class Context:
     zone: tzinfo
     medications: Mapping[str, wire.Medication] = field(default_factory=dict)
     linked: LinkedOrders = NO_ORDERS
-    observed: frozenset[str] | None = None
+    observed: Observed | None = None
     gaps: list[DataGap] = field(default_factory=list)
     recognised: list[Recognition] = field(default_factory=list)
     unmapped: list[UnmappedDrug] = field(default_factory=list)

@@ -1,7 +1,10 @@
 """Observation: results of the laboratory, scores, vital signs, and the status of the disease."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from operator import itemgetter
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -9,7 +12,7 @@ from msgspec import UNSET
 from fhir_mapping import wire
 from fhir_mapping.elements import concepts_in
 from fhir_mapping.model.care import EyeExamination
-from fhir_mapping.model.dates import ClinicalDate
+from fhir_mapping.model.dates import ClinicalDate, parse
 from fhir_mapping.model.history import DataGap, GapCode
 from fhir_mapping.model.results import DiseaseStatus, Finding, LabResult, SerologyResult, Status
 from fhir_mapping.model.treatment import Progression, SourceRef
@@ -34,6 +37,34 @@ _NOT_READABLE = (0.0, math.inf)
 Fact = LabResult | SerologyResult | DiseaseStatus | Progression | EyeExamination
 
 
+def read_observations(observations: Iterable[wire.Observation], context: Context) -> Iterator[Fact]:
+    """Turn observations into facts; of a test of which only the newest result counts, older ones are passed over."""
+    newest = context.observed.newest if context.observed is not None else frozenset()
+    series: dict[str, list[tuple[date, wire.Observation]]] = defaultdict(list)
+    for observation in observations:
+        meaning = meaning_of(observation.code, context.catalog)
+        if meaning is not None and meaning.only is not None and meaning.only.test in newest:
+            series[meaning.only.test].append((_latest_day(observation, context), observation))
+        else:
+            yield from read_observation(observation, context)
+    for results in series.values():
+        since = date.min
+        for day, observation in sorted(results, key=itemgetter(0), reverse=True):
+            if day < since:
+                break
+            for fact in read_observation(observation, context):
+                yield fact
+                if isinstance(fact, LabResult) and fact.on is not None:
+                    since = max(since, fact.on.earliest)
+
+
+def _latest_day(observation: wire.Observation, context: Context) -> date:
+    """Give the last day on which a result may have been observed; one without a date may be the newest of all."""
+    when = _when(observation)
+    on = parse(when, context.zone) if when is not None else None
+    return on.latest if on is not None else date.max
+
+
 def read_observation(observation: wire.Observation, context: Context) -> Sequence[Fact]:
     """Turn one final result into facts; preliminary, cancelled and unknown ones are no results."""
     meaning = meaning_of(observation.code, context.catalog)
@@ -44,7 +75,7 @@ def read_observation(observation: wire.Observation, context: Context) -> Sequenc
     if meaning is None:
         return ()
     if meaning.only is not None:
-        if context.observed is not None and meaning.only.test not in context.observed:
+        if context.observed is not None and meaning.only.test not in context.observed.concepts:
             return ()
         return _read_quantity(observation, meaning.only, context)
     facts: list[Fact] = []
@@ -93,11 +124,15 @@ def _result_of(observation: wire.Observation, context: Context) -> "_Result":
 
 
 def _observed(observation: wire.Observation, context: Context) -> ClinicalDate | None:
+    return context.past_day(_when(observation), "Observation")
+
+
+def _when(observation: wire.Observation) -> str | None:
     when = observation.effective_date_time or observation.effective_instant
-    if when is None:
-        period = observation.effective_period or wire.NO_PERIOD
-        when = period.end or period.start
-    return context.past_day(when, "Observation")
+    if when is not None:
+        return when
+    period = observation.effective_period or wire.NO_PERIOD
+    return period.end or period.start
 
 
 def _issued(observation: wire.Observation, context: Context) -> ClinicalDate | None:

@@ -12,7 +12,7 @@ from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.history import GapCode, TreatmentHistory
 from fhir_mapping.model.orders import ProposedOrder
 from fhir_mapping.model.treatment import Course
-from fhir_mapping.needs import coverage_of
+from fhir_mapping.needs import Observed, coverage_of
 from tests.build import AS_OF, Resource, bundle
 
 ZONE = ZoneInfo("America/New_York")
@@ -25,15 +25,19 @@ def decoded(sent: Resource) -> piles.Pile:
     return pile
 
 
-def read_bundle(sent: Resource, drafts: Drafts | None = None, as_of: date = AS_OF) -> TreatmentHistory:
+def read_bundle(
+    sent: Resource, drafts: Drafts | None = None, as_of: date = AS_OF, observed: Observed | None = None
+) -> TreatmentHistory:
     """Read a whole Bundle, with whatever its entries hold besides the resources."""
     pile = decoded(sent)
-    return build_history(pile.found, coverage_of({}), load(), as_of, ZONE, drafts, pile.unreadable)
+    return build_history(pile.found, coverage_of({}), load(), as_of, ZONE, drafts, pile.unreadable, observed=observed)
 
 
-def read(*resources: Resource, drafts: Drafts | None = None, as_of: date = AS_OF) -> TreatmentHistory:
-    """Read some resources."""
-    return read_bundle(bundle(resources), drafts, as_of)
+def read(
+    *resources: Resource, drafts: Drafts | None = None, as_of: date = AS_OF, observed: Observed | None = None
+) -> TreatmentHistory:
+    """Read some resources; of the observations those that are `observed`, or all."""
+    return read_bundle(bundle(resources), drafts, as_of, observed)
 
 
 def drafts_of(*resources: Resource) -> Drafts:
