@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import chain
-from operator import attrgetter
 from zoneinfo import ZoneInfo
 
 from cards.card import Card
@@ -108,7 +107,7 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, orderi
         _report(gathered)
         return _NOTHING
     gathered.finish(key for key in assessor.searches if key not in _GATE_SEARCHES)
-    records = map(attrgetter("resource"), gathered.found)
+    records = [item.resource for item in gathered.found]
     gathered.look_up(unresolved_medications(records, chain(gathered.found, drafts.medications)))
     _report(gathered)
     history = build_history(

@@ -5,7 +5,6 @@ What the client sent comes first; the rest is read from its FHIR server where th
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 
 from cds_service.fhir.reader import Answer, Reader
 from cds_service.hook_models import are_about
@@ -126,7 +125,7 @@ def _answers(pile: piles.Pile, reading: Reading) -> bool:
 def _reading_of(pile: piles.Pile | None, search: Search) -> Reading:
     if pile is None:
         return _UNAVAILABLE
-    kinds = list(map(type, map(attrgetter("resource"), pile.found)))
+    kinds = [type(item.resource) for item in pile.found]
     wanted = kinds.count(wire.TYPES[search.resource_type])
     outcomes = _outcomes(pile) if wanted < len(kinds) else []
     failed = any(outcome.says_failed for outcome in outcomes)

@@ -79,7 +79,6 @@ def read_orders(drafts: Drafts, catalog: Catalog, as_of: date, zone: tzinfo) -> 
     return read + (UNREADABLE_ORDER,) * drafts.unreadable
 
 
-_RESOURCE = attrgetter("resource")
 _DRUG_RECORDS = frozenset(get_args(wire.MedicationUse))
 
 
@@ -260,10 +259,9 @@ _READERS: Mapping[type, Callable[[Any, Context], Iterable[Any]]] = {
 
 def by_address(found: Iterable[piles.Found]) -> dict[str, wire.Medication]:
     """Index the Medications that stand by every address that a reference may use."""
-    found = list(found)
-    if wire.Medication not in map(type, map(_RESOURCE, found)):  # in most charts, drugs are named where they are used
-        return {}
     sent = [(item.full_url, item.resource) for item in found if type(item.resource) is wire.Medication]
+    if not sent:
+        return {}
     standing = {m.id: m for m in current((medication for _, medication in sent), gaps=[]) if m.id}
     addresses: dict[str, wire.Medication] = {}
     for full_url, medication in sorted(sent, key=lambda item: (item[0] or "", item[1].id or "")):

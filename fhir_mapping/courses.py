@@ -84,11 +84,12 @@ def _join(records: list[Exposure], gap_days: int) -> list[Course]:
     vague: list[Exposure] = []
     spans = sorted([(_start(r), _end(r), r) for r in records], key=lambda span: span[0].earliest)
     for start, end, record in spans:
-        if not (start.is_exact and end.is_exact):
+        if start.earliest != start.latest or end.earliest != end.latest:
             vague.append(record)
-        elif joined and start.latest - joined[-1].until < gap:
-            joined[-1].records.append(record)
-            joined[-1].until = max(joined[-1].until, end.latest)
+        elif joined and start.latest - (doses := joined[-1]).until < gap:
+            doses.records.append(record)
+            if end.latest > doses.until:
+                doses.until = end.latest
         else:
             joined.append(_Doses(start.latest, end.latest, [record]))
     found = [doses.records for doses in joined] if not vague else _with_vague(joined, vague, gap)
@@ -151,8 +152,9 @@ def _end(record: Exposure) -> ClinicalDate:
 
 
 def _course(records: list[Exposure]) -> Course:
-    dated = [r for r in records if r.last_dose is not None]
-    closing = max(dated, key=lambda r: (_end(r).latest, _end(r).earliest), default=records[0])
+    ends = [((end.latest, end.earliest), r) for r in records if (end := r.last_dose) is not None]
+    dated = [r for _, r in ends]
+    closing = max(ends, key=itemgetter(0))[1] if ends else records[0]
     ongoing = any(r.ongoing for r in records)
     reasons = [] if ongoing else [r.end_reason for r in (closing, *records) if r.end_reason is not None]
     others = sorted([r.source for r in records if r is not closing], key=itemgetter(0))

@@ -31,7 +31,7 @@ _PRESUMED = frozenset({wire.MedicationRequest, wire.MedicationDispense})
 
 def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]:
     """Turn one drug record into facts; a record of what was planned or not given yields none."""
-    concept = medication_of(use, context) or wire.NO_CONCEPT
+    concept = use.medication_codeable_concept or medication_of(use, context) or wire.NO_CONCEPT
     match = context.catalog.drug(concept)
     if match.unmapped is not None and not use.was_pruned:  # most of a chart: home drugs, given or not
         context.unmapped.append(match.unmapped)
