@@ -50,11 +50,11 @@ class Parts:
         transplants = [transplant for transplant in chart.transplants if transplant.certain]
         drugs = [drug for drug in reversed(chart.drugs) if drug.certain and _is_before(drug, start)]
         yield from (Part(cells, wording.BRIDGED) for cells in infusions if chart.is_bridging(start, cells))
-        yield from (Part(drug, wording.GOES_ON) for drug in drugs if self._goes_on(start, drug))
-        yield from (Part(cells, wording.JOINED) for cells in infusions if self._joins(start, cells))
         yield from (
             Part(cells, wording.MAINTAINED) for cells in transplants if self._maintains_transplant(start, cells)
         )
+        yield from (Part(drug, wording.GOES_ON) for drug in drugs if self._goes_on(start, drug))
+        yield from (Part(cells, wording.JOINED) for cells in infusions if self._joins(start, cells))
         yield from (Part(drug, wording.MAINTAINED) for drug in drugs if self._maintains_regimen(start, drug))
 
     def _of_transplant(self, transplant: Start) -> Iterator[Part]:

@@ -97,4 +97,4 @@ def reasons_of(chart: Chart, *, by_progression: bool, by_doubt: bool) -> Iterato
     if by_progression:
         yield "Progression soon after the start of treatment may have begun another line."
     if by_doubt:
-        yield "Not all that was ordered need have been given: what is told as one line may have been more."
+        yield "Not all that may have been given need have been: what is told as one line may have been more."

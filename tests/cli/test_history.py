@@ -105,8 +105,9 @@ Timeline
 Lines of therapy, inferred: 3
   - 1. 2020-11-16 to 2024-09-10: bortezomib, lenalidomide, autologous stem cell transplant. The
     first treatment of myeloma on record. lenalidomide was started within 60 days. The autologous
-    transplant within 365 days of the start of a regimen is part of its programme. lenalidomide went
-    on, or was taken up again within 183 days, without recorded progression.
+    transplant within 365 days of the start of a regimen is part of its programme. lenalidomide was
+    started within 183 days of the transplant or the end of the regimen, without recorded
+    progression: it is its maintenance.
   - 2. 2024-10-01 to 2025-08-25: carfilzomib, daratumumab. The myeloma progressed (2024-09-10)
     before carfilzomib was started. daratumumab was started within 60 days.
   - 3. 2025-09-15 to 2026-05-22: teclistamab. The myeloma progressed (2025-08-20) before teclistamab
@@ -187,8 +188,9 @@ CAR T cells, inferred
 Lines of therapy, inferred: 3
   - 1. 2020-11-16 to 2024-09-10: bortezomib, lenalidomide, autologous stem cell transplant. The
     first treatment of myeloma on record. lenalidomide was started within 60 days. The autologous
-    transplant within 365 days of the start of a regimen is part of its programme. lenalidomide went
-    on, or was taken up again within 183 days, without recorded progression.
+    transplant within 365 days of the start of a regimen is part of its programme. lenalidomide was
+    started within 183 days of the transplant or the end of the regimen, without recorded
+    progression: it is its maintenance.
   - 2. 2024-10-01 to 2025-12-10: carfilzomib, daratumumab. The myeloma progressed (2024-09-10)
     before carfilzomib was started. daratumumab was started within 60 days.
   - 3. 2026-09-21: ciltacabtagene autoleucel. CAR T cells are a line of their own, with their

@@ -468,6 +468,21 @@ def test_early_progression_is_named_as_a_reason_for_the_range() -> None:
     assert found.reasons == ("Progression soon after the start of treatment may have begun another line.",)
 
 
+def test_doses_that_may_not_have_been_given_are_named_as_a_reason_for_the_range() -> None:
+    weekly = [given("bortezomib", after("2024-01-01", 7 * number), "unknown") for number in range(14)]
+    monthly = [given("lenalidomide", after("2024-01-01", 28 * number), "unknown") for number in range(14)]
+    found = count(*weekly, *monthly)
+    assert (found.minimum, found.maximum, len(found.lines)) == (0, 5, 3)
+    assert found.reasons == (
+        "Not all that may have been given need have been: what is told as one line may have been more.",
+    )
+
+
+def test_maintenance_after_a_transplant_is_called_so() -> None:
+    (line,) = count(*VRD, ASCT, reported("lenalidomide", "2021-08-15", "2024-09-10")).lines
+    assert line.reasons[-1].startswith("lenalidomide was started within 183 days of the transplant")
+
+
 def test_a_line_names_its_progression_also_where_an_order_came_first() -> None:
     order = ordered("carfilzomib", "2024-09-20")
     second = count(*VRD, MAINTENANCE, progression("2024-09-10"), order, given("daratumumab", "2024-10-01")).lines[1]
