@@ -10,7 +10,8 @@ from typing import Any, cast, get_args
 
 from fhir_mapping import piles, wire
 from fhir_mapping.catalog.loader import Catalog
-from fhir_mapping.courses import courses, infusions, progressions, t_cell_collections, transplants
+from fhir_mapping.courses import courses
+from fhir_mapping.events import infusions, progressions, t_cell_collections, transplants
 from fhir_mapping.model.care import (
     DocumentedLine,
     Education,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from fhir_mapping.catalog.loader import Catalog
-from fhir_mapping.courses import may_be_same_day
+from fhir_mapping.events import may_be_same_day
 from fhir_mapping.model.dates import Answer, ClinicalDate, latest_of
 from fhir_mapping.model.episodes import CarTEpisode, EpisodeState
 from fhir_mapping.model.history import TreatmentHistory

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fhir_mapping.catalog.loader import load
-from fhir_mapping.courses import continues, infusions
+from fhir_mapping.courses import continues
+from fhir_mapping.events import infusions
 from fhir_mapping.model.dates import Answer, ClinicalDate
 from fhir_mapping.model.treatment import EndReason
 from fhir_mapping.model.vocabulary import Certainty, Tier

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fhir_mapping.catalog.loader import load
-from fhir_mapping.courses import transplants
+from fhir_mapping.events import transplants
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.history import GapCode
 from fhir_mapping.model.treatment import SourceRef, Transplant, TransplantKind

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_mapping.courses import may_be_same_day
+from fhir_mapping.events import may_be_same_day
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.nearby import Nearby
 

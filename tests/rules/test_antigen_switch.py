@@ -224,6 +224,16 @@ def test_no_reason_to_change(history: list[Resource]) -> None:
             [reported("teclistamab", "2026-01-05", LAST, "stopped", statusReason=[{"text": "toxicity"}, {"text": {}}])],
             "whether and when",
         ),
+        row(
+            "cells that failed, and another BCMA drug on some day of the year",
+            [CILTA_CEL, after(30), given("teclistamab", "2026")],
+            "when teclistamab was given",
+        ),
+        row(
+            "treated on some day of the year, perhaps between two progressions",
+            [TECLISTAMAB, after(30), given("bortezomib", "2026"), after(200)],
+            "a date of progression",
+        ),
         row("treatment that nobody knows", [given("xyzutamab", LAST)], "a treatment that is not recognised"),
     ],
 )

@@ -74,6 +74,35 @@ def test_a_collection_of_a_vague_day_may_still_count(collected: str, expected: s
     assert outcome(sign(history, draft_drug("ciltacabtagene autoleucel")), "R01") == expected
 
 
+ELRANATAMAB = given("elranatamab", "2026-11-05")
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        row("collected before the drug was given", [ELRANATAMAB, procedure("38225", "2026-10-18")], SATISFIED),
+        row("on some day of the year: before it or after", [ELRANATAMAB, procedure("38225", "2026")], CANNOT_TELL),
+        row(
+            "the drug was given on some day of the month of the collection",
+            [given("elranatamab", "2026-11"), procedure("38225", "2026-11-02")],
+            CANNOT_TELL,
+        ),
+        row(
+            "the cells were infused since, and are used up",
+            [ELRANATAMAB, procedure("38225", "2026-08-17"), infusion("2026-08-27")],
+            FLAGGED,
+        ),
+        row(
+            "infused on some day of the year: used up, or not yet collected then",
+            [ELRANATAMAB, procedure("38225", "2026-08-17"), infusion("2026")],
+            CANNOT_TELL,
+        ),
+    ],
+)
+def test_a_vague_day_leaves_open_which_collection_counts(history: list[Resource], expected: str) -> None:
+    assert outcome(sign(history, draft_infusion()), "R01") == expected
+
+
 def test_without_procedures_nobody_knows_of_a_collection() -> None:
     unread = sign([TECLISTAMAB], draft_infusion(), without=["procedures"])
 
