@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from fhir_mapping.catalog.loader import Catalog
-from fhir_mapping.model.dates import Answer, ClinicalDate
+from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.patient import OTHER_B_CELLS, Problem
 from fhir_mapping.model.treatment import (
     CarTInfusion,
@@ -154,6 +154,7 @@ def _merge(known: CarTInfusion, record: CarTInfusion) -> CarTInfusion:
 def transplants(records: Iterable[Transplant], same_days: int) -> tuple[Transplant, ...]:
     """Join the records of one transplant: close dates, and kinds that do not contradict each other.
 
+    A record so vague that it may be of a known transplant is taken as one of that: duplicates are common, tandems rare.
     What has no date is explained by a stated transplant that has one: a history code by any, a record of one kind by
     that kind. Codes of history that are left are one fact, since they only say that there was a transplant.
     """
@@ -170,12 +171,11 @@ def _join_transplants(records: list[Transplant], same_days: int) -> list[Transpl
     joined: list[Transplant] = []
     index = Nearby()
     for record in records:
-        near = [(i, _are_one_transplant(record, joined[i], same_days)) for i in index.near(record.on, same_days)]
-        same = next((i for i, answer in near if answer is Answer.YES), None)
+        near = index.near(record.on, same_days)
+        same = next((i for i in near if _may_be_one_transplant(record, joined[i], same_days)), None)
         if same is None:
             index.put(len(joined), record.on)
-            is_open = any(answer is Answer.UNKNOWN for _, answer in near)
-            joined.append(replace(record, certainty=Certainty.POSSIBLE) if is_open else record)
+            joined.append(record)
             continue
         other = joined[same]
         is_as_sure = record.certainty is other.certainty
@@ -190,15 +190,10 @@ def _width(on: ClinicalDate | None) -> int:
     return (on.latest - on.earliest).days if on else 0
 
 
-def _are_one_transplant(record: Transplant, other: Transplant, same_days: int) -> Answer:
+def _may_be_one_transplant(record: Transplant, other: Transplant, same_days: int) -> bool:
     if TransplantKind.UNKNOWN not in {record.kind, other.kind} and record.kind is not other.kind:
-        return Answer.NO
-    if record.on is None or other.on is None:  # codes of history only say that there was one
-        return Answer.YES if record.on is other.on else Answer.NO
-    if not may_be_same_day(record.on, other.on, same_days):
-        return Answer.NO
-    apart = record.on.days_until(other.on)
-    return Answer.YES if -same_days <= apart.fewest and apart.most <= same_days else Answer.UNKNOWN
+        return False
+    return (record.on is None) is (other.on is None) and may_be_same_day(record.on, other.on, same_days)
 
 
 def _transplant_order(record: Transplant) -> tuple[object, ...]:

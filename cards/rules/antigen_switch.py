@@ -1,7 +1,7 @@
 """Antigen switch: after progression on BCMA-directed therapy, another antigen or another mechanism."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from cards.finding import (
@@ -132,10 +132,15 @@ def _bcma_therapies(history: TreatmentHistory) -> Iterator[_BcmaTherapy]:
 
 
 def _possible_latest(therapies: list[_BcmaTherapy]) -> list[_BcmaTherapy]:
-    """Keep every therapy that may have been the last one: imprecise dates leave more than one."""
+    """Keep every therapy that may have been the last one: imprecise dates leave more than one.
+
+    If one was the last, its own last dose came no earlier than that of any other.
+    """
     latest = latest_of([t.last for t in therapies if t.last is not None and t.is_sure and t.target_known])
     return [
-        therapy
+        replace(therapy, last=ClinicalDate(max(therapy.last.earliest, latest.earliest), therapy.last.latest))
+        if therapy.last and latest
+        else therapy
         for therapy in therapies
         if therapy.last is None or latest is None or therapy.last.is_before(latest) is not Answer.YES
     ]

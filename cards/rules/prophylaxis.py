@@ -189,9 +189,9 @@ def _after_the_year(
 ) -> Conclusion:
     """Past the year, a recent low CD4 count alone keeps the question open; nobody is told to stop."""
     cd4 = history.latest_lab(LabTest.CD4)
-    if hook is not Hook.PATIENT_VIEW or cd4 is None:
+    if hook is not Hook.PATIENT_VIEW or cd4 is None or cd4.on is None:
         return satisfied(evidence=last.sources)
-    is_recent = cd4.on.days_until(history.today).at_most(settings.cd4_lookback_days) if cd4.on else Answer.UNKNOWN
+    is_recent = cd4.on.days_until(history.today).at_most(settings.cd4_lookback_days)
     is_low = {is_recent, cd4.at_most(settings.cd4_stop_per_ul)}
     if Answer.NO in is_low:
         return satisfied(evidence=last.sources)

@@ -1,6 +1,6 @@
 """Washout: how long after one T-cell engager the next may follow."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -135,7 +135,8 @@ def _indexes(history: TreatmentHistory, order: ProposedOrder, settings: MinimumW
     That is the latest collection whose cells are waiting, else the planned one, else the order's own date, else today.
     An order of a new collection is not answered by an old one.
     """
-    waiting = [] if _is_collection(order) else list(_collections(history, order, settings, Certainty.STATED))
+    dated = [c for c in history.collections if c.certainty is Certainty.STATED and c.collected]
+    waiting = [] if _is_collection(order) else list(_waiting(dated, history, order, settings))
     sure = [index for index, is_waiting in waiting if is_waiting is Answer.YES]
     latest = [
         index
@@ -146,8 +147,9 @@ def _indexes(history: TreatmentHistory, order: ProposedOrder, settings: MinimumW
 
 
 def _possible_indexes(history: TreatmentHistory, order: ProposedOrder, settings: MinimumWashout) -> Iterator[_Index]:
-    """Give the days of collections that may have been done, as far as their cells may be waiting."""
-    yield from (index for index, _ in _collections(history, order, settings, Certainty.POSSIBLE))
+    """Give the days of collections that may have been done, or have no date, as far as their cells may be waiting."""
+    open_ = [c for c in history.collections if c.certainty is Certainty.POSSIBLE or c.collected is None]
+    yield from (index for index, _ in _waiting(open_, history, order, settings))
 
 
 def _latest_first(index: _Index) -> tuple[int, int]:
@@ -168,23 +170,23 @@ def _is_collection(order: ProposedOrder) -> bool:
     return order.kind is OrderKind.T_CELL_COLLECTION
 
 
-def _collections(
-    history: TreatmentHistory, order: ProposedOrder, settings: MinimumWashout, certainty: Certainty
+def _waiting(
+    collections: Iterable[TCellCollection], history: TreatmentHistory, order: ProposedOrder, settings: MinimumWashout
 ) -> Iterator[tuple[_Index, Answer]]:
-    """Give the collections of one certainty whose cells are waiting, or may be.
+    """Give the collections whose cells are waiting, or may be.
 
     They are neither used up by an infusion nor taken as abandoned; lymphodepletion and infusion need cells that are
     there, so for them an old collection still counts. One without date may have been done on any day on which its
     cells would still count.
     """
     reach = date.min if _needs_cells(order) else history.as_of - timedelta(settings.collection_counts_days)
-    name = "T-cell collection done" if certainty is Certainty.STATED else "T-cell collection that may have been done"
-    for collection in history.collections:
-        if collection.certainty is certainty:
-            day = collection.collected or ClinicalDate(reach, history.as_of)
-            is_waiting = _is_waiting(collection, day, history, order, settings)
-            if is_waiting is not Answer.NO:
-                yield _Index(day, name, collected=True, evidence=(collection.source,)), is_waiting
+    for collection in collections:
+        is_sure = collection.certainty is Certainty.STATED and collection.collected is not None
+        name = "T-cell collection done" if is_sure else "T-cell collection that may have been done"
+        day = collection.collected or ClinicalDate(reach, history.as_of)
+        is_waiting = _is_waiting(collection, day, history, order, settings)
+        if is_waiting is not Answer.NO:
+            yield _Index(day, name, collected=True, evidence=(collection.source,)), is_waiting
 
 
 def _is_waiting(

@@ -149,6 +149,8 @@ class TreatmentHistory:
 
     def treated_between(self, earlier: ClinicalDate, later: ClinicalDate, other_than: Drug | None) -> Answer:
         """Whether myeloma treatment with another drug was started after `earlier` and not after `later`."""
+        if later.latest <= earlier.earliest:
+            return Answer.NO
         started = [
             (course.first_dose.is_after(earlier), course.first_dose.is_after(later))
             for course in self.courses

@@ -36,6 +36,9 @@ def doses_of(
     if start is not None and end is not None and end.is_before(start) is Answer.YES:
         context.gaps.append(DataGap(GapCode.DATE, kind))
         return None, None, False  # a period that runs backwards dates nothing
+    if start is not None and end is not None:  # no dose comes after the last, nor before the first
+        start = ClinicalDate(start.earliest, min(start.latest, end.latest))
+        end = ClinicalDate(max(end.earliest, start.earliest), end.latest)
     if isinstance(use, wire.MedicationAdministration):
         return start, end or start, False
     if end is not None:

@@ -256,7 +256,7 @@ def test_a_server_that_is_not_there() -> None:
 
 def test_a_slow_server_is_not_waited_for() -> None:
     with serving(delay_seconds=5) as ehr:
-        code, report = examined(ehr, "--timeout", "1")
+        code, report = examined(ehr, "--timeout", "2")
 
     assert code == 1
     assert report["missing"] == ["CapabilityStatement: the server did not answer in time"]

@@ -291,7 +291,12 @@ JOINED = [
     ([transplant(OPEN, None), transplant(OPEN, None)], [(OPEN, None)], "two codes of history say the same"),
     ([transplant(OPEN, None), transplant(AUTOLOGOUS, None)], [(AUTOLOGOUS, None)], "and so do a code and a record"),
     (
-        [transplant(AUTOLOGOUS, day(-20), until=day(20)), transplant(OPEN, ON)],
+        [transplant(AUTOLOGOUS, "2021-01-01", until="2021-12-31"), transplant(AUTOLOGOUS, ON)],
+        [(AUTOLOGOUS, ON)],
+        "an exact day is kept against a year",
+    ),
+    (
+        [transplant(AUTOLOGOUS, "2021-01-01", until="2021-12-31"), transplant(OPEN, ON)],
         [(AUTOLOGOUS, ON)],
         "the donor of one record, the day of the other",
     ),
@@ -307,15 +312,6 @@ def test_records_of_one_transplant_are_one(
         assert [(t.kind, t.on) for t in joined] == [(kind, span(on) if on else None) for kind, on in found], why
         if len(found) < len(records) and found[0][1] is None:
             assert len(joined[0].sources) == len(records)
-
-
-@pytest.mark.parametrize("kind", [AUTOLOGOUS, OPEN])
-def test_a_record_of_the_year_may_be_of_the_transplant_or_of_another(kind: TransplantKind) -> None:
-    records = [transplant(AUTOLOGOUS, "2021-01-01", until="2021-12-31"), transplant(kind, ON)]
-    for order in permutations(records):
-        vague, exact = transplants(order, load().days("same_transplant"))
-        assert (exact.kind, exact.on, exact.certainty) == (kind, span(ON), STATED)
-        assert (vague.on, vague.certainty) == (span("2021-01-01", "2021-12-31"), POSSIBLE)
 
 
 def test_a_transplant_names_all_records_of_it() -> None:

@@ -46,9 +46,9 @@ COMPANIONS = {rule for rule, active in load_knowledge().rules.items() if active.
 
 @st.composite
 def records(draw: st.DrawFn) -> list[Resource]:
-    """Draw a few records of exact dates, of some months or of years, with one infusion of CAR T cells at most.
+    """Draw a few records of exact dates, of some months or of years, with one infusion and one transplant at most.
 
-    Two records of one product, of which one is vague, are taken as one infusion.
+    Two records of one product, or of one transplant, of which one is vague, are taken as one.
     """
     within = draw(st.sampled_from([100, 400, 1_000]))
     day = st.dates(AS_OF - timedelta(within), AS_OF).map(date.isoformat)
@@ -60,14 +60,15 @@ def records(draw: st.DrawFn) -> list[Resource]:
         st.builds(_taken, st.sampled_from([*DRUGS, *SUPPORT]), periods, st.sampled_from(["active", "completed"])),
         st.builds(ordered, st.sampled_from([*DRUGS, *SUPPORT]), day, st.sampled_from(["active", "completed"])),
         st.builds(dispensed, support, day, st.sampled_from([None, 30, 200])),
-        st.builds(procedure, st.sampled_from(["38225", "38241", "38206", "38240"]), day),
+        st.builds(procedure, st.sampled_from(["38225", "38206"]), day),
         st.builds(progression, day),
         st.builds(relapse, day),
         st.builds(lab, st.just("24467-3"), st.sampled_from([50, 300]), st.just("/uL"), day),
     )
     products = st.sampled_from(["ciltacabtagene autoleucel", "idecabtagene vicleucel"])
     cells = st.lists(st.builds(infusion, day, products), max_size=1)
-    return [*draw(st.lists(one, max_size=5)), *draw(cells)]
+    transplant = st.lists(st.builds(procedure, st.sampled_from(["38241", "38240"]), day), max_size=1)
+    return [*draw(st.lists(one, max_size=5)), *draw(cells), *draw(transplant)]
 
 
 def _taken(name: str, period: list[str], status: str) -> Resource:

@@ -147,6 +147,22 @@ def test_no_reason_to_change(history: list[Resource]) -> None:
 
 
 @pytest.mark.parametrize(
+    "history",
+    [
+        row("an older statement of the drug, never closed", [reported("teclistamab", "2025-05-01", None, "active")]),
+        row("one of the year before, never closed", [reported("teclistamab", "2025", None, "active")]),
+        row("its doses once more, between a year and a month", [reported("teclistamab", "2026", "2026-03")]),
+        row("another drug on some day, and a later progression", [given("daratumumab", "2026"), after(100)]),
+        row("another drug never closed, and a later progression", [reported("lenalidomide", "2026"), after(100)]),
+    ],
+)
+def test_what_is_vague_beside_it_takes_no_certain_failure_back(history: list[Resource]) -> None:
+    doses = [given("teclistamab", days_after(LAST, -days)) for days in (90, 60, 30, 0)]
+
+    assert outcome(select([*doses, after(20), *history], draft_drug("elranatamab")), "R05") == FLAGGED
+
+
+@pytest.mark.parametrize(
     ("history", "missing"),
     [
         row("no word on progression", [TECLISTAMAB], "whether and when the myeloma progressed on or after teclistamab"),

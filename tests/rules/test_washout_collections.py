@@ -17,6 +17,7 @@ from tests.build import (
     infusion,
     outcome,
     procedure,
+    reported,
 )
 from tests.rules.table import CANNOT_TELL, FLAGGED, SATISFIED, row, sign
 
@@ -101,6 +102,20 @@ ELRANATAMAB = given("elranatamab", "2026-11-05")
 )
 def test_a_vague_day_leaves_open_which_collection_counts(history: list[Resource], expected: str) -> None:
     assert outcome(sign(history, draft_infusion()), "R01") == expected
+
+
+@pytest.mark.parametrize(
+    "duplicate",
+    [
+        row("without date", procedure("38225", None)),
+        row("of the same day, of unknown status", procedure("38225", "2026-06-10", "unknown")),
+        row("the drug once more, between a year and a month", reported("teclistamab", "2026", "2026-05")),
+    ],
+)
+def test_what_is_vague_beside_it_takes_no_certain_warning_back(duplicate: Resource) -> None:
+    history = [given("teclistamab", "2026-04-20"), procedure("38225", "2026-06-10"), duplicate]
+
+    assert outcome(sign(history, draft_infusion()), "R01") == FLAGGED
 
 
 def test_without_procedures_nobody_knows_of_a_collection() -> None:
