@@ -8,11 +8,7 @@ from operator import itemgetter
 
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.dates import Answer, ClinicalDate, earliest_of, latest_of
-from fhir_mapping.model.treatment import (
-    CarTInfusion,
-    Course,
-    Exposure,
-)
+from fhir_mapping.model.treatment import CarTInfusion, Course, Exposure
 from fhir_mapping.model.vocabulary import Certainty, Tier
 
 

@@ -128,7 +128,7 @@ def _infusion_order(record: CarTInfusion) -> tuple[object, ...]:
     product = record.product.id if record.product else "~"
     return (
         record.certainty is not Certainty.STATED,
-        record.infused.latest - record.infused.earliest,
+        record.infused.width,
         record.infused.earliest,
         product,
         record.sources[0].reference,
@@ -187,7 +187,7 @@ def _join_transplants(records: list[Transplant], same_days: int) -> list[Transpl
 
 
 def _width(on: ClinicalDate | None) -> int:
-    return (on.latest - on.earliest).days if on else 0
+    return on.width if on else 0
 
 
 def _may_be_one_transplant(record: Transplant, other: Transplant, same_days: int) -> bool:

@@ -164,12 +164,12 @@ def _sorted_out(entries: Iterable[Raw]) -> tuple[list[Found], list[str], list[st
             unreadable.append("")
             continue
         kind = kind_of(entry.resource)
-        if kind and kind != "Bundle" and kind not in wire.READ_TYPES:
+        if kind and kind != "Bundle" and kind not in wire.TYPES:
             other_types.append(kind)
         elif (resource := repaired(entry.resource)) is not None:
             found.append(Found(resource, wire.decode(entry.full_url, str)))
         else:
-            unreadable.append(kind if kind in wire.READ_TYPES else "")  # a Bundle in a Bundle may hold anything
+            unreadable.append(kind if kind in wire.TYPES else "")  # a Bundle in a Bundle may hold anything
     return found, unreadable, other_types
 
 

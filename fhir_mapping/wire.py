@@ -361,7 +361,6 @@ Resource = (
     | OperationOutcome
 )
 TYPES: Mapping[str, type] = {struct.__struct_config__.tag: struct for struct in get_args(Resource)}
-READ_TYPES = frozenset(TYPES)
 
 
 # What msgspec raises for JSON that is broken, ill-typed, nested too deep, or not UTF-8

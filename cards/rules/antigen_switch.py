@@ -55,10 +55,6 @@ class _BcmaTherapy:
     end_reason: EndReason | None
     sources: tuple[SourceRef, ...]
 
-    def vagueness(self) -> int:
-        """Count the days between the first and the last on which it may last have been given."""
-        return (self.last.latest - self.last.earliest).days if self.last else 0
-
     def order(self) -> tuple[date, date]:
         """Sort by the latest day on which it may last have been given; an undated one may be the latest of all."""
         return (self.last.latest, self.last.earliest) if self.last else (date.max, date.max)
@@ -152,7 +148,7 @@ def _of_the_latest(judged: list[tuple[_BcmaTherapy, Conclusion]]) -> list[Conclu
     days = {therapy.last for therapy, _ in judged}
     if len(days) <= 1 or len({answer.outcome for answer in answers}) <= 1:
         return answers
-    vague = max((therapy for therapy, _ in judged), key=_BcmaTherapy.vagueness)
+    vague = max((therapy for therapy, _ in judged), key=lambda therapy: therapy.last.width if therapy.last else 0)
     return [cannot_tell(Missing("therapy_dates", vague.name), evidence=vague.sources)]
 
 

@@ -218,7 +218,7 @@ def _pile_of(record: Record) -> piles.Pile:
     pile = piles.decode_pile(b'{"resourceType":"Bundle","entry":[' + entry + b"]}")
     if pile is not None and pile.entries:
         return pile
-    return piles.Pile(unreadable=(record.kind,)) if record.kind in wire.READ_TYPES else piles.Pile(unreadable=("",))
+    return piles.Pile(unreadable=(record.kind,)) if record.kind in wire.TYPES else piles.Pile(unreadable=("",))
 
 
 def _not_read(pile: piles.Pile) -> Counts:

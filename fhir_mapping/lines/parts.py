@@ -38,6 +38,9 @@ class Parts:
         self._reaches = reaches
         self._join = timedelta(chart.days["regimen_join"])
         self._regimens: dict[Start, _Regimen] = {}
+        self._infusions = [cells for cells in chart.infusions if cells.certain]
+        self._transplants = [transplant for transplant in chart.transplants if transplant.certain]
+        self._drugs = [drug for drug in reversed(chart.drugs) if drug.certain]  # the latest first
 
     def of(self, start: Start) -> Part | None:
         """Find a record to whose line a drug or transplant certainly belongs, and say why; cells are always a line."""
@@ -45,11 +48,9 @@ class Parts:
         return next(iter(rules), None)
 
     def _of_drug(self, start: Start) -> Iterator[Part]:
-        chart = self._chart
-        infusions = [cells for cells in chart.infusions if cells.certain]
-        transplants = [transplant for transplant in chart.transplants if transplant.certain]
-        drugs = [drug for drug in reversed(chart.drugs) if drug.certain and _is_before(drug, start)]
-        yield from (Part(cells, wording.BRIDGED) for cells in infusions if chart.is_bridging(start, cells))
+        infusions, transplants = self._infusions, self._transplants
+        drugs = [drug for drug in self._drugs if _is_before(drug, start)]
+        yield from (Part(cells, wording.BRIDGED) for cells in infusions if self._chart.is_bridging(start, cells))
         yield from (
             Part(cells, wording.MAINTAINED) for cells in transplants if self._maintains_transplant(start, cells)
         )
@@ -59,10 +60,8 @@ class Parts:
 
     def _of_transplant(self, transplant: Start) -> Iterator[Part]:
         if transplant.is_autologous:
-            chart = self._chart
-            drugs = (drug for drug in reversed(chart.drugs) if drug.certain)
-            firsts = (first for first in chart.transplants if first.certain and first.is_autologous)
-            yield from (Part(drug, wording.COMPLETED) for drug in drugs if self._completes(transplant, drug))
+            firsts = (first for first in self._transplants if first.is_autologous)
+            yield from (Part(drug, wording.COMPLETED) for drug in self._drugs if self._completes(transplant, drug))
             yield from (Part(t, wording.TANDEM) for t in firsts if self._is_soon(transplant, t, "tandem_transplant"))
 
     # --- Drugs ---

@@ -7,7 +7,7 @@ and shorter reaches, and never lowers it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fhir_mapping.lines.parts import Part, Parts
@@ -40,10 +40,13 @@ def possible_lines(chart: Chart, proven: Proven) -> Possible:
     parts = Parts(chart, reaches)
     belongs = {start: parts.of(start) for start in (*chart.drugs, *chart.transplants)}
     drugs = [drug for drug in chart.drugs if belongs[drug] is None]
-    regimens = _regimens(drugs, reaches)
-    more_of_a_drug = sum(len(together(same, reaches.continued)) for same in _by_key(drugs))
-    recorded = min(more_of_a_drug, len(together(drugs, reaches.joined_at_most)))
-    most = min(more_of_a_drug, len(together(drugs, reaches.joined)))
+    by_key: dict[str, list[Start]] = defaultdict(list)
+    for drug in drugs:
+        by_key[drug.key].append(drug)
+    courses = [course for same in by_key.values() for course in together(same, reaches.continued)]
+    regimens = _regimens(courses, reaches)
+    recorded = min(len(courses), len(together(drugs, reaches.joined_at_most)))
+    most = min(len(courses), len(together(drugs, reaches.joined)))
     alone = [*chart.infusions, *(transplant for transplant in chart.transplants if belongs[transplant] is None)]
     return Possible(
         most=len(alone) + most,
@@ -53,16 +56,9 @@ def possible_lines(chart: Chart, proven: Proven) -> Possible:
     )
 
 
-def _by_key(drugs: list[Start]) -> Iterable[list[Start]]:
-    found = defaultdict(list)
-    for drug in drugs:
-        found[drug.key].append(drug)
-    return found.values()
-
-
-def _regimens(drugs: list[Start], reaches: Reaches) -> list[Draft]:
+def _regimens(courses: list[list[Start]], reaches: Reaches) -> list[Draft]:
     """Put drugs together that join each other, and with each what is more of the same."""
-    more_of = {first: more for same in _by_key(drugs) for first, *more in together(same, reaches.continued)}
+    more_of = {first: more for first, *more in courses}
     return [
         {
             first: "",

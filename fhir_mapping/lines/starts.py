@@ -90,7 +90,7 @@ class Chart:
     infusions: list[Start]
     transplants: list[Start]
     preparations: list[Preparation]
-    undated_drugs: list[Start]
+    undated_drugs: list[Start]  # one of each kind: they differ in nothing that others could ask
     widest: timedelta  # of the intervals in which the other drugs begin
 
     @property
@@ -112,7 +112,10 @@ class Chart:
         )
 
     def started_between(self, key: str, after: date, until: date) -> Iterable[Start]:
-        """Find other drugs, or cells, that may have been started after one day and before the other."""
+        """Find other drugs, or cells, that may have been started after one day and before the other.
+
+        Of the same drug without date, one is found.
+        """
         first = bisect_left(self.drugs, after - self.widest, key=lambda start: start.begins.earliest)
         near = self.drugs[first : bisect_left(self.drugs, until, key=lambda start: start.begins.earliest)]
         begun = (other for other in (*self.undated_drugs, *near, *self.infusions) if other.key != key)
@@ -163,9 +166,9 @@ def chart_of(history: TreatmentHistory, catalog: Catalog) -> Chart:
         else:
             chart.drugs.append(replace(start, certain=start.certain and Answer.UNKNOWN not in prepared))
     dated = [start.begins for start in chart.drugs if start.is_dated]
-    undated = [start for start in chart.drugs if not start.is_dated]
+    undated = {start.key: start for start in chart.drugs if not start.is_dated}
     widest = max((begins.latest - begins.earliest for begins in dated), default=timedelta(0))
-    return replace(chart, undated_drugs=undated, widest=widest)
+    return replace(chart, undated_drugs=list(undated.values()), widest=widest)
 
 
 def _starts_of(

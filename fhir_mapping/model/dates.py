@@ -75,6 +75,11 @@ class ClinicalDate:
         """Whether one single day is meant."""
         return self.earliest == self.latest
 
+    @property
+    def width(self) -> int:
+        """Count the days from the earliest to the latest; 0 for an exact day."""
+        return (self.latest - self.earliest).days
+
     def days_until(self, later: "ClinicalDate") -> Days:
         """Count the days from this date to `later`; negative where `later` comes first."""
         return Days((later.earliest - self.latest).days, (later.latest - self.earliest).days)

@@ -2,20 +2,24 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
 from fhir_mapping import piles, wire
 from fhir_mapping.build import Drafts, build_history, read_orders
 from fhir_mapping.catalog.loader import load
+from fhir_mapping.model.coverage import Coverage, Level, TopicCoverage
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.history import GapCode, TreatmentHistory
 from fhir_mapping.model.orders import ProposedOrder
 from fhir_mapping.model.treatment import Course
+from fhir_mapping.model.vocabulary import Topic
 from fhir_mapping.needs import Observed, coverage_of
 from tests.build import AS_OF, Resource, bundle
 
 ZONE = ZoneInfo("America/New_York")
+ALL_READ = Coverage({topic: TopicCoverage(Level.COMPLETE) for topic in Topic})
 
 
 def decoded(sent: Resource) -> piles.Pile:
@@ -38,6 +42,12 @@ def read(
 ) -> TreatmentHistory:
     """Read some resources; of the observations those that are `observed`, or all."""
     return read_bundle(bundle(resources), drafts, as_of, observed)
+
+
+def fully_read(*resources: Resource, unread: Topic | None = None) -> TreatmentHistory:
+    """Read resources as a chart that was read completely, but for one Topic."""
+    partly = {unread: TopicCoverage(Level.PARTIAL)} if unread else {}
+    return replace(read(*resources), coverage=Coverage({**ALL_READ.topics, **partly}))
 
 
 def drafts_of(*resources: Resource) -> Drafts:

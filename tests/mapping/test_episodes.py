@@ -9,13 +9,12 @@ import pytest
 
 from fhir_mapping.catalog.loader import load
 from fhir_mapping.episodes import car_t_episodes
-from fhir_mapping.model.coverage import Coverage, Level, TopicCoverage
 from fhir_mapping.model.dates import Answer
 from fhir_mapping.model.episodes import CarTEpisode, EpisodeState
-from fhir_mapping.model.history import DataGap, GapCode, TreatmentHistory
+from fhir_mapping.model.history import DataGap, GapCode
 from fhir_mapping.model.vocabulary import Antigen, Certainty, Topic
 from tests.build import AS_OF, Resource, condition, given, infusion, ordered, procedure, reported
-from tests.mapping.reading import read, span
+from tests.mapping.reading import fully_read, span
 
 PCS = "http://www.cms.gov/Medicare/Coding/ICD10"
 INFUSED = "2026-04-20"
@@ -25,15 +24,9 @@ COLLECTED_STATE, DONE, ABANDONED = EpisodeState.COLLECTED, EpisodeState.INFUSED,
 HISTORY, OPEN = EpisodeState.HISTORY, EpisodeState.UNKNOWN
 
 
-def chart(*records: Resource, unread: Topic | None = None) -> TreatmentHistory:
-    """Read records as a chart that was read completely, but for one Topic."""
-    topics = {topic: TopicCoverage(Level.PARTIAL if topic is unread else Level.COMPLETE) for topic in Topic}
-    return replace(read(*records), coverage=Coverage(topics))
-
-
 def episodes(*records: Resource, unread: Topic | None = None) -> tuple[CarTEpisode, ...]:
     """Infer the episodes of a chart."""
-    return car_t_episodes(chart(*records, unread=unread), load())
+    return car_t_episodes(fully_read(*records, unread=unread), load())
 
 
 def day(start: str, days: int) -> str:
@@ -144,7 +137,9 @@ def test_cells_may_have_been_infused_where_not_all_was_read(unread: Topic, on: s
 
 
 def test_a_lost_record_may_have_been_the_infusion() -> None:
-    history = replace(chart(collected("2026-03-02")), gaps=(DataGap(GapCode.UNREADABLE, "MedicationAdministration"),))
+    history = replace(
+        fully_read(collected("2026-03-02")), gaps=(DataGap(GapCode.UNREADABLE, "MedicationAdministration"),)
+    )
     assert [found.state for found in car_t_episodes(history, load())] == [OPEN]
 
 

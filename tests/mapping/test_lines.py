@@ -8,8 +8,7 @@ import pytest
 
 from fhir_mapping.catalog.loader import load
 from fhir_mapping.lines import LineCount, lines_of_therapy
-from fhir_mapping.model.coverage import Coverage, Level, TopicCoverage
-from fhir_mapping.model.history import DataGap, GapCode, TreatmentHistory
+from fhir_mapping.model.history import DataGap, GapCode
 from fhir_mapping.model.treatment import TransplantKind
 from fhir_mapping.model.vocabulary import Topic
 from tests.build import (
@@ -22,18 +21,12 @@ from tests.build import (
     progression,
     reported,
 )
-from tests.mapping.reading import read, span
-
-
-def chart(*records: Resource, unread: Topic | None = None) -> TreatmentHistory:
-    """Read records as a chart that was read completely, but for one Topic."""
-    topics = {topic: TopicCoverage(Level.PARTIAL if topic is unread else Level.COMPLETE) for topic in Topic}
-    return replace(read(*records), coverage=Coverage(topics))
+from tests.mapping.reading import fully_read, span
 
 
 def count(*records: Resource, unread: Topic | None = None) -> LineCount:
     """Count the lines of a chart."""
-    return lines_of_therapy(chart(*records, unread=unread), load())
+    return lines_of_therapy(fully_read(*records, unread=unread), load())
 
 
 def after(start: str, days: int) -> str:
@@ -388,7 +381,7 @@ def test_what_was_not_read_leaves_the_count_open(
     ],
 )
 def test_a_lost_record_of_treatment_may_have_been_a_line(gap: DataGap, maximum: int | None) -> None:
-    history = replace(chart(*CASE_2), gaps=(gap,))
+    history = replace(fully_read(*CASE_2), gaps=(gap,))
     assert lines_of_therapy(history, load()).maximum == maximum
 
 

@@ -10,23 +10,15 @@ import pytest
 from fhir_mapping.catalog.loader import load
 from fhir_mapping.lines import LineCount, lines_of_therapy
 from fhir_mapping.model.care import DocumentedLine
-from fhir_mapping.model.coverage import Coverage, Level, TopicCoverage
-from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.treatment import SourceRef
 from fhir_mapping.model.vocabulary import ChartText, Topic
 from tests.build import Resource, given, infusion, progression, reported
-from tests.mapping.reading import read, span
+from tests.mapping.reading import fully_read, span
 
 VRD = [reported(name, "2020-11-10", "2021-03-20") for name in ("bortezomib", "lenalidomide")]
 DKD = [reported(name, "2024-10-01", "2026-10-30") for name in ("daratumumab", "carfilzomib")]
 TWO_LINES = [*VRD, progression("2024-09-10"), *DKD]
 ONE_OR_TWO = [*VRD, *DKD]
-
-
-def chart(*records: Resource, unread: Topic | None = None) -> TreatmentHistory:
-    """Read records as a chart that was read completely, but for one Topic."""
-    topics = {topic: TopicCoverage(Level.PARTIAL if topic is unread else Level.COMPLETE) for topic in Topic}
-    return replace(read(*records), coverage=Coverage(topics))
 
 
 def line(number: int, on: str | None, until: str | None = None) -> DocumentedLine:
@@ -37,7 +29,7 @@ def line(number: int, on: str | None, until: str | None = None) -> DocumentedLin
 
 def count(records: list[Resource], *documented: DocumentedLine, unread: Topic | None = None) -> LineCount:
     """Count the lines of a chart with some documented numbers."""
-    history = replace(chart(*records, unread=unread), documented_lines=documented)
+    history = replace(fully_read(*records, unread=unread), documented_lines=documented)
     return lines_of_therapy(history, load())
 
 

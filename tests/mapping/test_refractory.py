@@ -7,21 +7,14 @@ from typing import NamedTuple
 import pytest
 
 from fhir_mapping.catalog.loader import load
-from fhir_mapping.model.coverage import Coverage, Level, TopicCoverage
 from fhir_mapping.model.dates import Answer
-from fhir_mapping.model.history import DataGap, GapCode, TreatmentHistory
+from fhir_mapping.model.history import DataGap, GapCode
 from fhir_mapping.model.vocabulary import Antigen, DrugClass, Topic
 from fhir_mapping.refractory import ClassExposure, Which, exposed_to, penta_drug, refractory_to, triple_class
 from tests.build import Resource, condition, given, infusion, ordered, progression, relapse, reported
-from tests.mapping.reading import read
+from tests.mapping.reading import fully_read
 
 YES, NO, UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
-
-
-def chart(*records: Resource, unread: Topic | None = None) -> TreatmentHistory:
-    """Read records as a chart that was read completely, but for one Topic."""
-    topics = {topic: TopicCoverage(Level.PARTIAL if topic is unread else Level.COMPLETE) for topic in Topic}
-    return replace(read(*records), coverage=Coverage(topics))
 
 
 def drug(name: str) -> Which:
@@ -127,7 +120,7 @@ ROWS = [
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.why)
 def test_refractory_to_lenalidomide(row: Row) -> None:
-    assert refractory_to(chart(*row.records), drug("lenalidomide"), load()) is row.refractory
+    assert refractory_to(fully_read(*row.records), drug("lenalidomide"), load()) is row.refractory
 
 
 @pytest.mark.parametrize(
@@ -143,7 +136,7 @@ def test_refractory_to_lenalidomide(row: Row) -> None:
     ],
 )
 def test_absence_counts_only_where_all_was_read(records: list[Resource], unread: Topic, refractory: Answer) -> None:
-    assert refractory_to(chart(*records, unread=unread), drug("lenalidomide"), load()) is refractory
+    assert refractory_to(fully_read(*records, unread=unread), drug("lenalidomide"), load()) is refractory
 
 
 CASE_2 = [
@@ -168,7 +161,7 @@ VIGNETTES = [
 
 @pytest.mark.parametrize(("name", "records", "which", "refractory", "why"), VIGNETTES)
 def test_vignettes(name: str, records: list[Resource], which: Which, refractory: Answer, why: str) -> None:
-    assert refractory_to(chart(*records), which, load()) is refractory, f"{name}: {why}"
+    assert refractory_to(fully_read(*records), which, load()) is refractory, f"{name}: {why}"
 
 
 # --- BCMA: antibodies count, cells are judged elsewhere ---
@@ -190,7 +183,7 @@ BCMA = [
 
 @pytest.mark.parametrize(("records", "exposed", "refractory", "why"), BCMA, ids=[row[-1] for row in BCMA])
 def test_bcma(records: list[Resource], exposed: Answer, refractory: Answer, why: str) -> None:
-    history = chart(*records)
+    history = fully_read(*records)
     assert exposed_to(history, against(Antigen.BCMA), load()) is exposed, why
     assert refractory_to(history, against(Antigen.BCMA), load()) is refractory, why
 
@@ -264,13 +257,13 @@ CLASSES = [
 def test_classes(
     records: list[Resource], triple: tuple[Answer, Answer], penta: tuple[Answer, Answer], why: str
 ) -> None:
-    history = chart(*records)
+    history = fully_read(*records)
     assert outcome(triple_class(history, load())) == triple, why
     assert outcome(penta_drug(history, load())) == penta, why
 
 
 def test_classes_that_were_not_shown_are_named() -> None:
-    found = triple_class(chart(*courses("bortezomib", "lenalidomide")), load())
+    found = triple_class(fully_read(*courses("bortezomib", "lenalidomide")), load())
     assert found.not_shown == (DrugClass.ANTI_CD38,)
     assert [drug.name for drug in found.given] == ["bortezomib", "lenalidomide"]
     assert found.inferred
@@ -278,7 +271,9 @@ def test_classes_that_were_not_shown_are_named() -> None:
 
 def test_classes_name_the_records_that_they_rest_on() -> None:
     drugs = [reported(name, START, LAST, id=name) for name in TRIPLE]
-    found = triple_class(chart(*drugs, reported("selinexor", START, LAST), progression("2025-06-01", id="pd")), load())
+    found = triple_class(
+        fully_read(*drugs, reported("selinexor", START, LAST), progression("2025-06-01", id="pd")), load()
+    )
     assert [source.reference for source in found.sources] == [
         "MedicationStatement/bortezomib",
         "MedicationStatement/daratumumab",
@@ -288,12 +283,12 @@ def test_classes_name_the_records_that_they_rest_on() -> None:
 
 
 def test_absence_of_a_class_needs_a_whole_chart() -> None:
-    found = triple_class(chart(*courses("bortezomib", "lenalidomide"), unread=Topic.TREATMENT), load())
+    found = triple_class(fully_read(*courses("bortezomib", "lenalidomide"), unread=Topic.TREATMENT), load())
     assert outcome(found) == (UNKNOWN, UNKNOWN)
 
 
 @pytest.mark.parametrize("kind", ["MedicationDispense", "Immunization", "Procedure"])
 def test_a_lost_record_that_may_hold_treatment_leaves_absence_open(kind: str) -> None:
-    lost = replace(chart(), gaps=(DataGap(GapCode.UNREADABLE, kind),))
-    assert exposed_to(chart(), drug("lenalidomide"), load()) is NO
+    lost = replace(fully_read(), gaps=(DataGap(GapCode.UNREADABLE, kind),))
+    assert exposed_to(fully_read(), drug("lenalidomide"), load()) is NO
     assert exposed_to(lost, drug("lenalidomide"), load()) is UNKNOWN

@@ -9,11 +9,11 @@ from importlib import import_module
 
 import pytest
 
+from fhir_mapping import wire
 from fhir_mapping.model.care import PlanState
 from fhir_mapping.model.dates import Answer
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.vocabulary import Certainty
-from fhir_mapping.wire import READ_TYPES
 from tests.build import Resource, dispensed, given, lab, ordered, procedure, reported
 from tests.mapping import care_builders as care
 from tests.mapping.reading import read
@@ -222,7 +222,7 @@ MADE: dict[str, tuple[Callable[[str], Resource | tuple[Resource, ...]], Callable
 
 
 def test_every_type_that_is_read_stands_in_the_table() -> None:
-    assert STATUSES.keys() | WITHOUT_STATUS == READ_TYPES
+    assert STATUSES.keys() | WITHOUT_STATUS == wire.TYPES.keys()
     assert MADE.keys() == STATUSES.keys()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from fhir_mapping.wire import READ_TYPES
+from fhir_mapping import wire
 from tests.build import (
     AS_OF,
     PATIENT,
@@ -128,7 +128,7 @@ ELEMENTS = [
     "authorizingPrescription", "notGiven", "notDone", "unit", "birthDate", "deceasedBoolean", "deceasedDateTime",
     "issue", "severity", "resourceType", "entry",
 ]  # fmt: skip
-TYPES = [*sorted(READ_TYPES), "Bundle", "Encounter"]
+TYPES = [*sorted(wire.TYPES), "Bundle", "Encounter"]
 
 
 def anything() -> st.SearchStrategy[Any]:

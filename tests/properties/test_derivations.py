@@ -28,7 +28,7 @@ from fhir_mapping.model.treatment import (
 from fhir_mapping.model.vocabulary import Certainty, ChartText, Drug, Tier, Topic
 from fhir_mapping.refractory import Which, penta_drug, refractory_to, triple_class
 from tests.build import AS_OF, Resource
-from tests.mapping.reading import read
+from tests.mapping.reading import ALL_READ, read
 from tests.properties.charts import resources
 from tests.properties.less_known import less_known
 
@@ -38,9 +38,8 @@ DRUGS = [
 ]
 CELLS = [load().drugs[name] for name in ("ciltacabtagene-autoleucel", "idecabtagene-vicleucel")]
 NEXT = [load().drugs[name] for name in ("carfilzomib", "pomalidomide", "isatuximab", "selinexor", "teclistamab")]
-READ = Coverage({topic: TopicCoverage(Level.COMPLETE) for topic in Topic})
 LONG_AGO = AS_OF - timedelta(900)
-EMPTY = replace(read(), coverage=READ)
+EMPTY = replace(read(), coverage=ALL_READ)
 
 
 def events(within: int = 900) -> st.SearchStrategy[ClinicalDate]:
@@ -158,7 +157,7 @@ WHICH: list[Which] = [is_imid, lambda drug: bool(drug.antigens), lambda drug: dr
 @given(st.lists(resources(), max_size=12))
 def test_every_chart_has_a_count_and_classes(chart: list[Resource]) -> None:
     history = read(*chart)
-    for known in (history, replace(history, coverage=READ)):
+    for known in (history, replace(history, coverage=ALL_READ)):
         assert is_sound(count(known))
         assert {triple_class(known, load()).exposed, penta_drug(known, load()).refractory} <= set(Answer)
 
@@ -258,14 +257,14 @@ def test_every_collection_and_infusion_is_in_one_episode(history: TreatmentHisto
 def test_a_part_that_was_not_read_leaves_it_open_what_became_of_the_cells(
     history: TreatmentHistory, topic: Topic
 ) -> None:
-    partial = replace(history, coverage=Coverage({**READ.topics, topic: TopicCoverage(Level.PARTIAL)}))
+    partial = replace(history, coverage=Coverage({**ALL_READ.topics, topic: TopicCoverage(Level.PARTIAL)}))
     states = {episode.state for episode in car_t_episodes(partial, load()) if episode.infusion is None}
     assert states <= {EpisodeState.UNKNOWN}
 
 
 @given(histories(), st.sampled_from(list(Topic)))
 def test_a_part_that_was_not_read_never_narrows_the_range(history: TreatmentHistory, topic: Topic) -> None:
-    partial = replace(history, coverage=Coverage({**READ.topics, topic: TopicCoverage(Level.PARTIAL)}))
+    partial = replace(history, coverage=Coverage({**ALL_READ.topics, topic: TopicCoverage(Level.PARTIAL)}))
     assert holds(count(partial), count(history))
     for which in WHICH:
         exact = refractory_to(history, which, load())

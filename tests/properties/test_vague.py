@@ -11,15 +11,12 @@ from hypothesis import strategies as st
 from fhir_mapping.catalog.loader import load
 from fhir_mapping.courses import continues
 from fhir_mapping.episodes import car_t_episodes
-from fhir_mapping.model.coverage import Coverage, Level, TopicCoverage
 from fhir_mapping.model.dates import Answer, ClinicalDate
 from fhir_mapping.model.episodes import EpisodeState
-from fhir_mapping.model.vocabulary import Topic
 from tests.build import AS_OF, ICD10CM, PATIENT, Resource, coded, dispensed, ordered, procedure, reported
 from tests.build import given as dosed
-from tests.mapping.reading import read
+from tests.mapping.reading import ALL_READ, read
 
-ALL_READ = Coverage({topic: TopicCoverage(Level.COMPLETE) for topic in Topic})
 UNKNOWN = {Answer.UNKNOWN, EpisodeState.UNKNOWN}
 
 

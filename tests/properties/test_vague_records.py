@@ -12,9 +12,7 @@ from cards.finding import Hook
 from cards.knowledge.loader import load as load_knowledge
 from fhir_mapping.catalog.loader import load
 from fhir_mapping.lines import LineCount, lines_of_therapy
-from fhir_mapping.model.coverage import Coverage, Level, TopicCoverage
 from fhir_mapping.model.dates import Answer
-from fhir_mapping.model.vocabulary import Topic
 from fhir_mapping.refractory import penta_drug, triple_class
 from tests.build import (
     AS_OF,
@@ -32,10 +30,9 @@ from tests.build import (
     reported,
 )
 from tests.build import given as dosed
-from tests.mapping.reading import read
+from tests.mapping.reading import ALL_READ, read
 from tests.properties.test_outcomes import SILENT, outcomes
 
-ALL_READ = Coverage({topic: TopicCoverage(Level.COMPLETE) for topic in Topic})
 DRUGS = ["teclistamab", "elranatamab", "talquetamab", "bortezomib", "lenalidomide", "daratumumab", "melphalan"]
 SUPPORT = ["acyclovir", "atovaquone"]
 # None of these goes on with a course: an order that may is judged like a new one, which the exact date would spare it
