@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from cards.card import SUMMARY_LIMIT, Action, Card, Coding, Source, Suggestion
@@ -21,6 +21,7 @@ TOPIC_SYSTEM = "urn:mmcds:rules"
 RULES_EXTENSION = "mmcds.rules"
 _LONGEST_CHART_TEXT = 80
 _MOST_RECORDS = 6
+_CACHED_RULES = 256
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:@/\"'=])")
 
 
@@ -143,15 +144,19 @@ def _detail(spoken: Sequence[Spoken], knowledge: Knowledge) -> Iterator[str]:
     yield from _list(headings.why, (line for each in spoken for line in _why(each)))
     yield from _list(headings.note, (line for each in spoken for line in _notes(each)))
     evidence = headings.evidence.format(strength=lead.strength, certainty=lead.certainty)
-    rules = {each.result.active.text.id: each.result.active.text for each in spoken}
-    yield from _list(
-        evidence,
-        (f"{line.says} ({knowledge.sources[line.source].label})" for text in rules.values() for line in text.evidence),
-    )
+    rules = dict.fromkeys(each.result.active.text.id for each in spoken)
+    yield from _list(evidence, (line for rule_id in rules for line in _evidence(rule_id, knowledge)))
     yield from _list(headings.options, (line for each in spoken for line in _options(each)))
     yield from _list(headings.records, _records(s for each in spoken for s in each.result.conclusion.evidence))
     review = lead.reviewed
     yield headings.unreviewed if review is None else headings.reviewed.format(by=review.by, on=review.on)
+
+
+@lru_cache(maxsize=_CACHED_RULES)
+def _evidence(rule_id: str, knowledge: Knowledge) -> tuple[str, ...]:
+    """Write out a rule's evidence, each line with its source."""
+    lines = knowledge.rules[rule_id].text.evidence
+    return tuple(f"{line.says} ({knowledge.sources[line.source].label})" for line in lines)
 
 
 def _why(spoken: Spoken) -> Iterator[str]:

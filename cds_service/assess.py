@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import lru_cache
 from itertools import chain
 from zoneinfo import ZoneInfo
 
@@ -186,10 +187,17 @@ def _drug_entries(history: TreatmentHistory) -> Mapping[str, int]:
 
 def _require_some_data(gathered: Gathered, hook: Hook, knowledge: Knowledge) -> None:
     """Refuse to answer where no search that feeds a rule was answered, be it one that no Topic waits for."""
+    telling = _telling_searches(knowledge, hook)
+    if not any(r.level is not Level.UNAVAILABLE for key, r in gathered.readings.items() if key in telling):
+        unanswered = [key for key, reading in gathered.readings.items() if reading.level is Level.UNAVAILABLE]
+        raise DataUnavailable({key: gathered.origins[key] for key in unanswered})
+
+
+@lru_cache(maxsize=16)
+def _telling_searches(knowledge: Knowledge, hook: Hook) -> frozenset[str]:
+    """Name the searches that feed a rule of a hook, without those that only tell whether rules are asked at all."""
     topics = {topic for active in knowledge.for_hook(hook) for topic in active.rule.reads} - GATE_TOPICS
-    answered = {key for key, reading in gathered.readings.items() if reading.level is not Level.UNAVAILABLE}
-    if all(answered.isdisjoint(NEEDS[topic].keys) for topic in topics):
-        raise DataUnavailable({key: gathered.origins[key] for key in gathered.readings if key not in answered})
+    return frozenset(key for topic in topics for key in NEEDS[topic].keys)
 
 
 def _outcomes(results: tuple[Result, ...]) -> Mapping[str, tuple[str, ...]]:

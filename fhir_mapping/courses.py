@@ -28,7 +28,10 @@ def courses(
         by_drug[exposure.drug.id, day].append(exposure)
     found: list[Course] = []
     for records in by_drug.values():
-        given = [r for r in records if _is_given(r)]
+        given: list[Exposure] = []
+        others: list[Exposure] = []
+        for record in records:
+            (given if _is_given(record) else others).append(record)
         dated = [r for r in given if r.last_dose is not None]
         undated = [r for r in given if r.last_dose is None]
         joined = _join(dated, catalog.days("course_gap"))
@@ -36,7 +39,7 @@ def courses(
         # A record that names no date is explained by dated doses; one whose date is lost may be of any day
         unexplained = [r for r in undated if r.tier is not Tier.UNDATED or not (joined and r.ended)]
         found += [_course([r]) for r in unexplained]
-        found += [_course([r]) for r in records if not _is_given(r) and not _is_explained(r, joined)]
+        found += [_course([r]) for r in others if not _is_explained(r, joined)]
     return tuple(sorted(found, key=lambda course: _order_of(course, today)))
 
 

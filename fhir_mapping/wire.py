@@ -7,7 +7,7 @@ elsewhere. `piles` decodes whole Bundles, `repair` what is not sound.
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, final, get_args
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -171,6 +171,7 @@ class _DrugRecord(_Resource, frozen=True):
 # said, where passing over it would lose the drug or the day
 
 
+@final
 class MedicationStatement(_DrugRecord, frozen=True):
     medication: None = None
     effective_date_time: Day | None = None
@@ -182,6 +183,7 @@ class MedicationStatement(_DrugRecord, frozen=True):
     dosage: Raw | UnsetType = UNSET
 
 
+@final
 class MedicationAdministration(_DrugRecord, frozen=True):
     medication: None = None
     occurence_date_time: None = None
@@ -194,6 +196,7 @@ class MedicationAdministration(_DrugRecord, frozen=True):
     dosage: Raw | UnsetType = UNSET
 
 
+@final
 class MedicationRequest(_DrugRecord, frozen=True):
     medication: Raw | UnsetType = UNSET  # R5 names the drug here; no R4 resource has it
     intent: str | None = None
@@ -204,6 +207,7 @@ class MedicationRequest(_DrugRecord, frozen=True):
     dispense_request: Raw | UnsetType = UNSET
 
 
+@final
 class MedicationDispense(_DrugRecord, frozen=True):
     medication: None = None
     when_handed_over: Day | None = None

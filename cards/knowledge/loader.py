@@ -5,7 +5,7 @@ import string
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ _GAP_KEYS = frozenset(
     {"unread", "unrecognised", "diagnosis_unread", "diagnosis_possible", "problem_list_empty", "failed"}
 )
 _DRUG_SYSTEM = "rxnorm"
+_CACHED_HOOKS = 16
 
 Text = TypeVar("Text", bound=BaseModel)
 
@@ -46,9 +47,12 @@ class ActiveRule:
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Knowledge:
-    """Everything that the rules need besides a patient; `version` is a hash of all its files."""
+    """Everything that the rules need besides a patient; `version` is a hash of all its files.
+
+    Compared by identity, so that it can key caches.
+    """
 
     rules: Mapping[str, ActiveRule]
     sources: Mapping[str, Source]
@@ -58,9 +62,13 @@ class Knowledge:
 
     def for_hook(self, hook: Hook) -> tuple[ActiveRule, ...]:
         """Give the live rules of one hook."""
-        return tuple(
-            active for active in self.rules.values() if hook in active.text.hooks and active.text.shipped == "live"
-        )
+        return _live(self, hook)
+
+
+@lru_cache(maxsize=_CACHED_HOOKS)
+def _live(knowledge: Knowledge, hook: Hook) -> tuple[ActiveRule, ...]:
+    rules = knowledge.rules.values()
+    return tuple(active for active in rules if hook in active.text.hooks and active.text.shipped == "live")
 
 
 @cache

@@ -18,15 +18,15 @@ def doses_of(
     use: wire.MedicationUse, standing: Standing, context: Context
 ) -> tuple[ClinicalDate | None, ClinicalDate | None, bool]:
     """Give the first dose, the last dose, and whether the course is going on; all as of the request."""
-    if isinstance(use, wire.MedicationRequest):
+    if type(use) is wire.MedicationRequest:
         return (*_doses_of_order(use, context), False)
-    if isinstance(use, wire.MedicationDispense):
+    if type(use) is wire.MedicationDispense:
         handed_over = context.past_day(use.when_handed_over, "MedicationDispense")
         return (*_doses_since(handed_over, supply_end_of(use, context), context), False)
     kind = type(use).__name__
     if use.effective_date_time is not None:
         day = context.past_day(use.effective_date_time, kind)
-        if isinstance(use, wire.MedicationAdministration) or standing is Standing.ENDED or day is None:
+        if type(use) is wire.MedicationAdministration or standing is Standing.ENDED or day is None:
             return day, day, False
         return _open_ended(use, day, standing, context)
     period = use.effective_period or wire.NO_PERIOD
@@ -39,7 +39,7 @@ def doses_of(
     if start is not None and end is not None:  # no dose comes after the last, nor before the first
         start = ClinicalDate(start.earliest, min(start.latest, end.latest))
         end = ClinicalDate(max(end.earliest, start.earliest), end.latest)
-    if isinstance(use, wire.MedicationAdministration):
+    if type(use) is wire.MedicationAdministration:
         return start, end or start, False
     if end is not None:
         return start or end, end, False
@@ -86,7 +86,7 @@ def _doses_since(
 
 def supply_end_of(order: wire.MedicationRequest | wire.MedicationDispense, context: Context) -> ClinicalDate | None:
     """Give the last day that an order or a dispense covers, where it says so: the earliest of all the ends it names."""
-    if isinstance(order, wire.MedicationDispense):
+    if type(order) is wire.MedicationDispense:
         return _end_of_dispensed_supply(order, context)
     return min((end for end in _ends_of(order, context) if end), key=lambda day: day.latest, default=None)
 
@@ -138,9 +138,9 @@ def _end_of_duration(order: wire.MedicationRequest, repeat: wire.Repeat, context
 
 def starts_ahead(use: wire.MedicationUse, context: Context) -> bool:
     """Whether a statement or an order begins after today; one that is called active is then a plan."""
-    if isinstance(use, wire.MedicationStatement):
+    if type(use) is wire.MedicationStatement:
         starts = [use.effective_date_time or (use.effective_period or wire.NO_PERIOD).start]
-    elif isinstance(use, wire.MedicationRequest):
+    elif type(use) is wire.MedicationRequest:
         starts = [_start_of_dosage(dosage) for dosage in dosages_of(use)]
     else:
         return False
@@ -155,9 +155,9 @@ def _start_of_dosage(dosage: wire.Dosage) -> str | None:
 
 def in_force(use: wire.MedicationUse, standing: Standing, certainty: Certainty, context: Context) -> Answer:
     """Whether a drug protects on the day of the request; an administered dose is judged by its date alone."""
-    if standing is Standing.ON_HOLD or isinstance(use, wire.MedicationAdministration):
+    if standing is Standing.ON_HOLD or type(use) is wire.MedicationAdministration:
         return Answer.NO
-    if isinstance(use, wire.MedicationStatement):
+    if type(use) is wire.MedicationStatement:
         if standing is Standing.ENDED:
             return Answer.NO
         end = context.day((use.effective_period or wire.NO_PERIOD).end, "MedicationStatement")
@@ -165,7 +165,7 @@ def in_force(use: wire.MedicationUse, standing: Standing, certainty: Certainty, 
     if not context.linked.halted.isdisjoint(orders_of(use)):
         return Answer.NO  # the order was stopped, or waits, whatever supply is left
     end = supply_end_of(use, context)
-    if isinstance(use, wire.MedicationDispense):
+    if type(use) is wire.MedicationDispense:
         if end is None:
             return _may_last(use, context)
         # Where it was halted, not all of it was handed over

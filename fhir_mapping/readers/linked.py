@@ -16,12 +16,12 @@ _OVER = frozenset({Standing.ENDED, Standing.ON_HOLD})
 
 def orders_of(use: wire.MedicationUse) -> list[str]:
     """Name the orders that a record is, or rests on."""
-    if isinstance(use, wire.MedicationRequest):
+    if type(use) is wire.MedicationRequest:
         return [f"MedicationRequest/{use.id}"] if use.id else []
-    if isinstance(use, wire.MedicationAdministration):
+    if type(use) is wire.MedicationAdministration:
         orders: Iterable[wire.Reference] = (use.request,) if use.request else ()
     else:
-        orders = use.based_on if isinstance(use, wire.MedicationStatement) else use.authorizing_prescription
+        orders = use.based_on if type(use) is wire.MedicationStatement else use.authorizing_prescription
     return [name for order in orders if (name := local_reference(order.reference))]
 
 

@@ -27,6 +27,9 @@ from fhir_mapping.readers.standings import standing_of
 Fact = Exposure | CarTInfusion | SupportiveCare | Progression | UnrecognisedTreatment | OtherCellTherapy
 
 _PRESUMED = frozenset({wire.MedicationRequest, wire.MedicationDispense})
+# Looking a member up in its Enum costs as much as a call in Python 3.11, and these are wanted for every record
+_ENDED, _ON_HOLD, _NOT_GIVEN, _PLANNED = Standing.ENDED, Standing.ON_HOLD, Standing.NOT_GIVEN, Standing.PLANNED
+_POSSIBLE, _CAR_T, _STEROID = Certainty.POSSIBLE, DrugClass.CAR_T, DrugClass.STEROID
 
 
 def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]:
@@ -37,15 +40,13 @@ def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]
         context.unmapped.append(match.unmapped)
         return ()
     standing = standing_of(use)
-    if standing is Standing.NOT_GIVEN or standing is Standing.PLANNED:
+    if standing is _NOT_GIVEN or standing is _PLANNED:
         if use.modifier_extension is UNSET and use.implicit_rules is None:
             return ()
         standing = Standing.POSSIBLE  # what we do not understand may turn it round
     if match.is_known_other:
         return _read_other(use, match, standing, context)
-    if type(use) in _PRESUMED and (
-        standing is Standing.ON_HOLD or not context.linked.not_taken.isdisjoint(orders_of(use))
-    ):
+    if type(use) in _PRESUMED and (standing is _ON_HOLD or not context.linked.not_taken.isdisjoint(orders_of(use))):
         return ()  # an order that waits, or that the patient does not follow, is neither a dose nor cover
     if standing is Standing.ACTIVE and starts_ahead(use, context):
         return ()
@@ -64,7 +65,7 @@ def _read_other(
         return ()
     infused, _, _ = doses_of(use, standing, context)
     is_presumed = type(use) in _PRESUMED
-    certainty = Certainty.POSSIBLE if is_presumed else context.certainty(use, standing)
+    certainty = _POSSIBLE if is_presumed else context.certainty(use, standing)
     return (OtherCellTherapy(match.text, infused, certainty, source_of(use, infused)),)
 
 
@@ -77,8 +78,8 @@ def _read_known(
 ) -> Iterator[Fact]:
     first, last, ongoing = doses_of(use, standing, context)
     certainty = context.certainty(use, standing)
-    if match.certainty is Certainty.POSSIBLE:  # codes and words name different drugs
-        certainty = Certainty.POSSIBLE
+    if match.certainty is _POSSIBLE:  # codes and words name different drugs
+        certainty = _POSSIBLE
     tier = _tier(use, first)
     source = source_of(use, _date_of_record(use, last or first, context))
     # A missed dose takes back that the order was given; the order itself goes on, and with it the cover
@@ -86,29 +87,29 @@ def _read_known(
     was_missed = is_order and not context.linked.missed.isdisjoint(orders_of(use))
     context.recognised += match.recognised
     for drug in match.drugs:
-        if drug.drug_class is DrugClass.CAR_T and not was_missed:
+        if drug.drug_class is _CAR_T and not was_missed:
             yield from _read_car_t(use, drug, standing, certainty, tier, first, context)
             continue
-        is_local = not (drug.antimyeloma and not drug.covers and drug.drug_class is not DrugClass.STEROID) and (
+        is_local = not (drug.antimyeloma and not drug.covers and drug.drug_class is not _STEROID) and (
             not is_systemic(concept, dosages_of(use), context)
         )
         if drug.covers or not drug.antimyeloma:
             in_use = in_force(use, standing, certainty, context)
             since = None if tier is Tier.PRESUMPTIVE else first
-            sure = Certainty.POSSIBLE if standing is Standing.ON_HOLD else certainty
+            sure = _POSSIBLE if standing is _ON_HOLD else certainty
             yield SupportiveCare(drug, in_use, last, not is_local, sure, source, since)
         if not drug.antimyeloma or was_missed or is_local:
             continue
-        reason = end_reason(use, context, ended=standing is Standing.ENDED)
+        reason = end_reason(use, context, ended=standing is _ENDED)
         yield Exposure(
             drug=drug,
             first_dose=first,
             last_dose=last,
             ongoing=ongoing,
-            ended=standing is Standing.ENDED,
+            ended=standing is _ENDED,
             tier=tier,
             # A drug on hold was given only if some other record says so
-            certainty=Certainty.POSSIBLE if standing is Standing.ON_HOLD else certainty,
+            certainty=_POSSIBLE if standing is _ON_HOLD else certainty,
             source=source,
             end_reason=reason,
         )
@@ -118,13 +119,13 @@ def _read_known(
 
 def _date_of_record(use: wire.MedicationUse, dose: ClinicalDate | None, context: Context) -> ClinicalDate | None:
     """Give the date that a reader will find in the record: an open-ended statement was true when it was asserted."""
-    if isinstance(use, wire.MedicationStatement) and (
-        dose is None or not dose.is_exact or dose.latest == context.as_of
-    ):
+    if type(use) is wire.MedicationAdministration:
+        return dose
+    if type(use) is wire.MedicationStatement and (dose is None or not dose.is_exact or dose.latest == context.as_of):
         return context.past_day(use.date_asserted, "MedicationStatement") or dose
-    if isinstance(use, wire.MedicationRequest):
+    if type(use) is wire.MedicationRequest:
         return context.past_day(use.authored_on, "MedicationRequest")
-    if isinstance(use, wire.MedicationDispense):
+    if type(use) is wire.MedicationDispense:
         return context.past_day(use.when_handed_over, "MedicationDispense")
     return dose
 
@@ -142,16 +143,16 @@ def _read_car_t(
         # An open or stopped order of cells is not an infusion; a completed one, or cells handed over, may be
         if use.status not in {"completed", "unknown"}:
             return
-        certainty = Certainty.POSSIBLE
-    if standing is Standing.ON_HOLD:
+        certainty = _POSSIBLE
+    if standing is _ON_HOLD:
         return
     yield CarTInfusion(product, first, tier, certainty, (source_of(use, first),))
 
 
 def _tier(use: wire.MedicationUse, first: ClinicalDate | None) -> Tier:
-    if isinstance(use, wire.MedicationAdministration):
+    if type(use) is wire.MedicationAdministration:
         return Tier.PROVEN
-    if not isinstance(use, wire.MedicationStatement):
+    if type(use) is not wire.MedicationStatement:
         return Tier.PRESUMPTIVE
     # A date that cannot be used may be any; only a record that names none is history without a date
     names_a_date = use.effective_date_time is not None or use.effective_period not in {None, wire.NO_PERIOD}

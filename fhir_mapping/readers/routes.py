@@ -16,7 +16,7 @@ _TELLING = frozenset({"text", "route"})  # the parts of a dosage that tell where
 
 def dosages_of(use: wire.MedicationUse) -> tuple[wire.Dosage, ...]:
     """Give the dosage instructions of a record, or the one dosage of an administered dose."""
-    if isinstance(use, wire.MedicationStatement | wire.MedicationAdministration):
+    if type(use) is wire.MedicationAdministration or type(use) is wire.MedicationStatement:
         return dosages_in(use.dosage)
     return dosages_in(use.dosage_instruction)
 

@@ -69,8 +69,8 @@ def standing_of(use: wire.MedicationUse) -> Standing:
 
 def _older_fhir_says_not_given(use: wire.MedicationUse) -> bool:
     """Whether an element that R4 no longer has turns the record round: it must not be passed over."""
-    if isinstance(use, wire.MedicationStatement):
+    if type(use) is wire.MedicationAdministration:
+        return use.not_given or use.was_not_given
+    if type(use) is wire.MedicationStatement:
         return use.was_not_taken or use.taken == "n"
-    if isinstance(use, wire.MedicationDispense):
-        return use.not_done
-    return isinstance(use, wire.MedicationAdministration) and (use.not_given or use.was_not_given)
+    return type(use) is wire.MedicationDispense and use.not_done
