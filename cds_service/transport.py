@@ -207,7 +207,8 @@ class Transport:
                 body = _body(response, deadline, allowance)
                 headers = {name.lower(): value for name, value in response.headers.items()}
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise FetchFault(_label(error, deadline)) from None  # the text of the error names the patient's address
+            # A cut line breaks, be it a moment before the deadline; the text of the error names the patient's address
+            raise FetchFault("timeout" if line.is_cut else _label(error, deadline)) from None
         finally:
             _current.line = None
             line._hold(None)

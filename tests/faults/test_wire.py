@@ -2,11 +2,13 @@
 
 import gc
 import threading
+import time
 import tracemalloc
 
 import pytest
 from werkzeug.test import TestResponse
 
+from cds_service.transport import Allowance, FetchFault, Line, Route, Transport
 from tests.ehr import faulty, sockets
 from tests.ehr.faulty import raw
 from tests.ehr.server import serving
@@ -65,6 +67,19 @@ ROW = {
 def _bombs_are_ready() -> None:
     for layers in (1, 2):
         sockets.packed_bomb(256, layers)
+
+
+def test_fm_05_a_line_that_is_cut_a_moment_before_the_deadline_was_late_and_not_out_of_reach() -> None:
+    line = Line()
+    with misbehaving(sockets.black_hole()) as server:
+        threading.Timer(0.3, line.cut).start()
+
+        with pytest.raises(FetchFault) as fault:
+            Transport(Route()).get(
+                server.base, {}, deadline=time.monotonic() + 30, allowance=Allowance(MEGABYTE), line=line
+            )
+
+    assert fault.value.label == "timeout"
 
 
 @pytest.mark.parametrize("behaviour", TIMELESS.values(), ids=[f"{ROW[name]} {name}" for name in TIMELESS])
