@@ -30,7 +30,7 @@ class Source(_Wire, frozen=True):
 class Action(_Wire, frozen=True):
     """One change that the clinician may accept."""
 
-    type: Literal["create"]
+    type: Literal["create", "update"]
     description: str
     resource: dict[str, Any]
 

@@ -1,9 +1,14 @@
 """Decides what is shown: who absorbs, suppresses or accompanies whom, in which order, and what could not be checked."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+from itertools import chain
 
 from cards.evaluate import Evaluation, Result
-from cards.finding import Missing, Outcome
+from cards.finding import Missing, Outcome, Reschedule
+from cards.knowledge.texts import RuleText
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import OrderKind, ProposedOrder
 from fhir_mapping.model.treatment import UnrecognisedTreatment
@@ -13,18 +18,24 @@ _URGENCY = {"critical": 0, "warning": 1, "info": 2}
 _EVERY_RULE_READS = frozenset({Topic.PATIENT, Topic.DIAGNOSIS})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, so that it can keep what was worked out
 class CardPlan:
-    """One card to be: the results it speaks for, the one that names it first."""
+    """One card to be: the results it speaks for, the one that names it first.
+
+    `shared` are the critical cards that became this one, `collapsed` those for which there was no room: this one names
+    them with their summaries.
+    """
 
     results: tuple[Result, ...]
+    shared: "tuple[CardPlan, ...]" = ()
+    collapsed: "tuple[CardPlan, ...]" = ()
 
-    @property
+    @cached_property
     def rule_ids(self) -> tuple[str, ...]:
         """Name the rules that the card speaks for, the leading one first."""
         return tuple(dict.fromkeys(result.active.text.id for result in self.results))
 
-    @property
+    @cached_property
     def indicator(self) -> str:
         """Give the most urgent indicator of what the card says."""
         return min((indicator_of(result) for result in self.results), key=_URGENCY.__getitem__)
@@ -51,16 +62,16 @@ class Plan:
     gap: GapPlan | None
 
 
-def compose(evaluation: Evaluation, history: TreatmentHistory) -> Plan:
-    """Turn the rules' answers into the cards of one response.
+def compose(evaluation: Evaluation, history: TreatmentHistory, other_cards: int) -> Plan:
+    """Turn the rules' answers into the cards of one response: one that is critical, and so many others.
 
     Behind a closed gate there are none, but draft orders about someone else are always pointed out.
     """
     if not evaluation.gate.is_open:
         foreign = GapPlan((), (), evaluation.results, (), (), (), other_patient=True)
         return Plan((), foreign if history.foreign_orders else None)
-    cards = sorted(_join(_not_suppressed(evaluation.results)), key=_place)
-    return Plan(tuple(cards), _gap(evaluation, history))
+    cards = sorted(_join(_on_one_day(_not_suppressed(evaluation.results))), key=_place)
+    return Plan(_capped(cards, other_cards), _gap(evaluation, history))
 
 
 def indicator_of(result: Result) -> str:
@@ -70,41 +81,106 @@ def indicator_of(result: Result) -> str:
 
 def _not_suppressed(results: tuple[Result, ...]) -> list[Result]:
     silenced = {
-        (rule_id, result.order)
+        (rule_id, id(result.order))
         for result in results
-        if result.outcome is Outcome.SATISFIED
+        if result.active.text.suppresses and result.outcome is Outcome.SATISFIED
         for rule_id in result.active.text.suppresses
     }
     return [
         result
         for result in results
-        if result.outcome is Outcome.FLAGGED and (result.active.text.id, result.order) not in silenced
+        if result.outcome is Outcome.FLAGGED and (result.active.text.id, id(result.order)) not in silenced
     ]
 
 
-def _join(flagged: list[Result]) -> list[CardPlan]:
+def _on_one_day(flagged: list[Result]) -> list[Result]:
+    """Offer to move a draft order to the latest day that anybody asks for: on another, that finding would stand."""
+    latest: dict[str, date] = {}
+    for result in flagged:
+        for move in _moves_in(result):
+            order = move.order.reference
+            latest[order] = max(move.to, latest.get(order, move.to))
+    if not latest:
+        return flagged
+    return [
+        result
+        if all(move.to == latest[move.order.reference] for move in _moves_in(result))
+        else _without_earlier(result, latest)
+        for result in flagged
+    ]
+
+
+def _moves_in(result: Result) -> Iterator[Reschedule]:
+    return (each for each in result.conclusion.proposals if isinstance(each, Reschedule))
+
+
+def _without_earlier(result: Result, latest: Mapping[str, date]) -> Result:
+    kept = tuple(
+        each
+        for each in result.conclusion.proposals
+        if not isinstance(each, Reschedule) or each.to == latest[each.order.reference]
+    )
+    return replace(result, conclusion=replace(result.conclusion, proposals=kept))
+
+
+def _join(flagged: list[Result]) -> Iterator[CardPlan]:
     """Make one card per rule, with the findings that it absorbs and the options that accompany it."""
     by_rule: dict[str, list[Result]] = {}
     for result in sorted(flagged, key=lambda r: _URGENCY[indicator_of(r)]):
         by_rule.setdefault(result.active.text.id, []).append(result)
-    companions = {key for key, group in by_rule.items() if group[0].active.text.companion_of}
-    leads = by_rule.keys() - companions
-    absorbed = {other for key in leads for other in by_rule[key][0].active.text.absorbs}
-    cards = []
-    for key in sorted(leads - absorbed):
-        group = list(by_rule[key])
-        for other in group[0].active.text.absorbs:
-            group += by_rule.get(other, ())
-        members = {result.active.text.id for result in group}
-        for companion in sorted(companions):
-            if members.intersection(by_rule[companion][0].active.text.companion_of):
-                group += by_rule[companion]
-        cards.append(CardPlan(tuple(group)))
-    return cards
+    texts = {key: group[0].active.text for key, group in by_rule.items()}
+    ranked = sorted(by_rule, key=lambda key: (texts[key].rank, key))
+    companions = [key for key in ranked if texts[key].companion_of]
+    leads = [key for key in ranked if not texts[key].companion_of]
+    absorbed = {other for key in leads for other in texts[key].absorbs}
+    told: set[str] = set()
+    # Rules that absorb each other would leave none to speak for them: then the first of them by rank does
+    for key in chain((key for key in leads if key not in absorbed), leads):
+        if key in told:
+            continue
+        members = _with_absorbed(key, texts)
+        told.update(members)
+        guests = [each for each in companions if not set(members).isdisjoint(texts[each].companion_of)]
+        members += [guest for guest in guests if guest not in members]
+        yield CardPlan(tuple(result for member in members for result in by_rule[member]))
+
+
+def _with_absorbed(lead: str, texts: Mapping[str, RuleText]) -> list[str]:
+    """List a rule and what it absorbs, in the order that it states, and what those absorb in turn."""
+    members = [lead]
+    for member in members:  # which grows as we go
+        members += [other for other in texts[member].absorbs if other in texts and other not in members]
+    return members
+
+
+def _capped(cards: list[CardPlan], other_cards: int) -> tuple[CardPlan, ...]:
+    """Let the critical findings share one card, and the last card shown name those for which there is no room."""
+    critical = [card for card in cards if card.indicator == "critical"]
+    others = [card for card in cards if card.indicator != "critical"]
+    shown = [_as_one(critical)] if critical else []
+    shown += others[:other_cards]
+    if len(others) > other_cards:
+        shown[-1] = replace(shown[-1], collapsed=tuple(others[other_cards:]))
+    return tuple(shown)
+
+
+def _as_one(cards: list[CardPlan]) -> CardPlan:
+    if len(cards) == 1:
+        return cards[0]
+    return CardPlan(_each_once(result for card in cards for result in card.results), shared=tuple(cards))
+
+
+def _each_once(results: Iterable[Result]) -> tuple[Result, ...]:
+    """Leave out what is there already: two hosts have one companion."""
+    return tuple({id(result): result for result in results}.values())
 
 
 def _place(plan: CardPlan) -> tuple[int, int]:
     return (_URGENCY[plan.indicator], plan.results[0].active.text.rank)
+
+
+def _is_said(result: Result) -> bool:
+    return result.active.text.shows_unknown(item.key for item in result.conclusion.missing)
 
 
 def _gap(evaluation: Evaluation, history: TreatmentHistory) -> GapPlan | None:
@@ -117,16 +193,16 @@ def _gap(evaluation: Evaluation, history: TreatmentHistory) -> GapPlan | None:
     undecided = tuple(
         (result, result.conclusion.missing)
         for result in applicable
-        if result.outcome is Outcome.CANNOT_TELL and (result.active.text.unknown_shown or result.fault)
+        if result.outcome is Outcome.CANNOT_TELL and (_is_said(result) or result.fault)
     )
-    unread: dict[Topic, None] = {}
+    incomplete = [topic for topic in history.coverage.topics if not history.coverage.is_complete(topic)]
+    unread: set[Topic] = set()
     concerned = [result for result, _ in undecided]
-    for result in applicable:
-        reads = _EVERY_RULE_READS
-        if result.outcome is not Outcome.SATISFIED and result.active.text.unknown_shown:
-            reads = reads | result.active.rule.reads
-        missing = sorted(topic for topic in reads if not history.coverage.is_complete(topic))
-        unread.update(dict.fromkeys(missing))
+    for result in applicable if incomplete else ():
+        is_waiting = result.outcome is not Outcome.SATISFIED and result.active.text.unknown_shown is True
+        reads = result.active.rule.reads if is_waiting else ()
+        missing = [topic for topic in incomplete if topic in _EVERY_RULE_READS or topic in reads]
+        unread.update(missing)
         if missing and result not in concerned:
             concerned.append(result)
     unrecognised_orders = tuple(o for o in history.judged_orders if o.kind is OrderKind.UNRECOGNISED)

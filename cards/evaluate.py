@@ -1,6 +1,6 @@
 """Asks every live rule once, isolates a crash, keeps every answer, and lets no answer rest on what was not read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cards import gates
@@ -43,33 +43,34 @@ def evaluate(history: TreatmentHistory, hook: Hook, knowledge: Knowledge, course
     if not gate.is_open:
         closed = tuple(Result(active, None, not_applicable()) for active in knowledge.for_hook(hook))
         return Evaluation(gate, closed)
-    asked = (
-        _behind(gate, result)
-        for active in knowledge.for_hook(hook)
-        for result in _ask(active, history, hook, course_gap_days)
-    )
-    return Evaluation(gate, _with_companions_settled(tuple(asked)))
+    orders = [(order, continues_a_course(order, history, course_gap_days)) for order in history.judged_orders]
+    asked = (result for active in knowledge.for_hook(hook) for result in _ask(active, history, hook, orders))
+    results = tuple(_behind(gate, result) for result in asked) if gate.missing else tuple(asked)
+    return Evaluation(gate, _with_companions_settled(results))
 
 
 def _with_companions_settled(results: tuple[Result, ...]) -> tuple[Result, ...]:
     """Withdraw the finding of a rule that only accompanies another, where that one found nothing."""
-    flagged = {(r.active.text.id, r.order) for r in results if r.outcome is Outcome.FLAGGED}
+    flagged = {(r.active.text.id, id(r.order)) for r in results if r.outcome is Outcome.FLAGGED}
     return tuple(
         replace(result, conclusion=not_applicable())
         if result.active.text.companion_of
-        and not any((host, result.order) in flagged for host in result.active.text.companion_of)
+        and not any((host, id(result.order)) in flagged for host in result.active.text.companion_of)
         else result
         for result in results
     )
 
 
-def _ask(active: ActiveRule, history: TreatmentHistory, hook: Hook, course_gap_days: int) -> Iterator[Result]:
+def _ask(
+    active: ActiveRule, history: TreatmentHistory, hook: Hook, orders: Sequence[tuple[ProposedOrder, bool]]
+) -> Iterator[Result]:
+    """Ask one rule about every judged order, each with whether it continues a course, or about the patient."""
     rule = active.rule
-    if rule.judge_order is None:
+    if rule.judge_order is None or (hook is Hook.PATIENT_VIEW and rule.judge_patient is not None):
         yield _answer(active, None, history, hook)
         return
-    for order in history.judged_orders:
-        if rule.new_starts_only and continues_a_course(order, history, course_gap_days):
+    for order, continues in orders:
+        if continues and rule.new_starts_only:
             yield Result(active, order, not_applicable())
         else:
             yield _answer(active, order, history, hook)
@@ -93,23 +94,22 @@ def _held_to_coverage(conclusion: Conclusion, history: TreatmentHistory) -> Conc
 
     Treatment that is not recognised has the same effect on whoever found no T-cell engager or BCMA therapy.
     """
+    if not conclusion.absent:
+        return conclusion
     unread = frozenset(topic for topic in conclusion.absent if not history.coverage.is_complete(topic))
     if unread:
         return cannot_tell(Missing("unread", topics=unread), evidence=conclusion.evidence)
     if not conclusion.absent & _ANSWERED_BY_TREATMENT:
         return conclusion
     hidden = [
-        item
-        for item in history.unrecognised
-        if conclusion.outcome is Outcome.SATISFIED
-        or (conclusion.outcome is Outcome.NOT_APPLICABLE and item.may_be_cell_therapy)
+        item for item in history.unrecognised if conclusion.outcome is Outcome.SATISFIED or item.may_be_cell_therapy
     ]
     return cannot_tell(Missing("unrecognised")) if hidden else conclusion
 
 
 def _behind(gate: gates.Gate, result: Result) -> Result:
     """Call an answer undecided behind a gate that could not be judged."""
-    if not gate.missing or result.outcome is Outcome.NOT_APPLICABLE:
+    if result.outcome is Outcome.NOT_APPLICABLE:
         return result
     return replace(result, conclusion=cannot_tell(*gate.missing, evidence=result.conclusion.evidence))
 

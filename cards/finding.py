@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from enum import IntEnum, StrEnum
 
+from fhir_mapping.model.orders import ProposedOrder
 from fhir_mapping.model.treatment import SourceRef
 from fhir_mapping.model.vocabulary import Topic
 
@@ -33,17 +34,34 @@ class Missing:
     key: str
     drug: str = ""
     topics: frozenset[Topic] = frozenset()
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A draft order to offer: the key of its template, and what the patient's chart lets us say in it."""
+    """A draft order to offer: the key of its template, and what the patient's chart lets us say in it.
+
+    `start` and `end` bound the doses of a drug, or the days on which a service is to be done: a test before an event
+    has that day as its end.
+    """
 
     template: str
     recommended: bool = False
     with_dose: bool = False
     start: date | None = None
     end: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reschedule:
+    """A draft order of this request to move to another day: it stays the EHR's own, and its date alone changes.
+
+    `template` names the wording. It is not offered where the order cannot be echoed, or has no date to move.
+    """
+
+    template: str
+    order: ProposedOrder
+    to: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +79,15 @@ class Conclusion:
     evidence: tuple[SourceRef, ...] = ()
     absent: frozenset[Topic] = frozenset()
     notes: tuple[str, ...] = ()
-    proposals: tuple[Proposal, ...] = ()
+    proposals: tuple[Proposal | Reschedule, ...] = ()
+
+
+_NOT_APPLICABLE = Conclusion(Outcome.NOT_APPLICABLE)  # by far the most common answer
 
 
 def not_applicable(*, absent: Iterable[Topic] = ()) -> Conclusion:
     """Answer that the rule does not concern this patient or order."""
-    return Conclusion(Outcome.NOT_APPLICABLE, absent=frozenset(absent))
+    return Conclusion(Outcome.NOT_APPLICABLE, absent=frozenset(absent)) if absent else _NOT_APPLICABLE
 
 
 def satisfied(*, absent: Iterable[Topic] = (), evidence: tuple[SourceRef, ...] = ()) -> Conclusion:

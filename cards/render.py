@@ -2,17 +2,18 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 from typing import Any
 
-from cards.card import SUMMARY_LIMIT, Action, Card, Coding, Source, Suggestion
+from cards.card import SUMMARY_LIMIT, Card, Coding, Source
 from cards.compose import CardPlan, GapPlan, Plan, indicator_of
 from cards.evaluate import Result
-from cards.finding import Missing, Outcome, Proposal
-from cards.knowledge.loader import Knowledge
-from cards.orders import Ordering, describe, draft_order
+from cards.finding import Missing, Outcome
+from cards.knowledge.loader import ActiveRule, Knowledge
+from cards.origins import number_lines
+from cards.suggest import Addressee, suggestions
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.treatment import SourceRef
 from fhir_mapping.model.vocabulary import ChartText, Topic
@@ -25,15 +26,6 @@ _CACHED_RULES = 256
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:@/\"'=])")
 
 
-@dataclass(frozen=True, slots=True)
-class Addressee:
-    """Whom the draft orders are for, how a new uuid is made, and how the client takes orders."""
-
-    patient_id: str
-    new_uuid: Callable[[], str]
-    ordering: Ordering = field(default_factory=Ordering)
-
-
 def render(plan: Plan, history: TreatmentHistory, knowledge: Knowledge, addressee: Addressee) -> tuple[Card, ...]:
     """Word every card of a plan, in its order."""
     cards = [_card(card, history, knowledge, addressee) for card in plan.cards]
@@ -42,14 +34,14 @@ def render(plan: Plan, history: TreatmentHistory, knowledge: Knowledge, addresse
     return tuple(cards)
 
 
-def escape(text: str) -> str:
+def escape(text: str, longest: int = _LONGEST_CHART_TEXT) -> str:
     """Make chart text harmless in Markdown and HTML: one line, no invisible characters, no markup."""
     plain = "".join(
         " " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c
         for c in text
         if unicodedata.category(c) not in {"Cf", "Cs", "Co"}
     )
-    short = " ".join(plain.split())[:_LONGEST_CHART_TEXT]
+    short = " ".join(plain.split())[:longest]
     return _MARKDOWN.sub(r"\\\1", short)
 
 
@@ -67,10 +59,14 @@ class Spoken:
 
 def speak(result: Result) -> Spoken:
     """Write out a result's facts and its rule's numbers."""
-    values = {name: _written(value) for name, value in vars(result.active.settings).items()}
     facts = result.conclusion.facts
-    values |= {name: _written(getattr(facts, name)) for name in _names_of(result.active.rule.facts)}
-    return Spoken(result, values)
+    written = {name: _written(getattr(facts, name)) for name in _names_of(result.active.rule.facts)}
+    return Spoken(result, {**_numbers_of(result.active), **written})
+
+
+@lru_cache(maxsize=_CACHED_RULES)
+def _numbers_of(active: ActiveRule) -> Mapping[str, str]:
+    return {name: str(value) for name, value in vars(active.settings).items() if isinstance(value, int | float)}
 
 
 @cache
@@ -86,48 +82,83 @@ def _capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _clipped(summary: str) -> str:
-    if len(summary) <= SUMMARY_LIMIT:
+def _clipped(summary: str, limit: int = SUMMARY_LIMIT) -> str:
+    if len(summary) <= limit:
         return summary
-    return summary[: SUMMARY_LIMIT - 1].rsplit(" ", 1)[0] + "…"
+    return summary[: limit - 1].rsplit(" ", 1)[0] + "…"
 
 
 def _card(plan: CardPlan, history: TreatmentHistory, knowledge: Knowledge, addressee: Addressee) -> Card:
     lead = plan.results[0]
     text = lead.active.text
-    suggestions = tuple(_suggestions(plan, history, knowledge, addressee))
+    offered = tuple(suggestions(plan, history, knowledge, addressee))
     reasons = dict.fromkeys(code for result in plan.results for code in result.active.text.override_reasons)
-    several = len(plan.rule_ids) > 1
     spoken = [speak(result) for result in plan.results]
-    source = knowledge.sources[text.sources[0]]
     return Card(
         uuid=addressee.new_uuid(),
-        summary=_clipped(_summary(spoken, plan.indicator)),
-        detail="\n".join(_detail(spoken, knowledge)),
+        summary=_shown_summary(plan, spoken, knowledge),
+        detail="\n".join(_whole_detail(plan, spoken, knowledge)).rstrip("\n"),
         indicator=plan.indicator,  # type: ignore[arg-type]
-        source=Source(
-            label=source.label,
-            url=source.url,
-            topic=Coding(system=TOPIC_SYSTEM, code=text.id, display=text.slug),
-        ),
-        suggestions=suggestions,
-        selection_behavior="any" if suggestions else None,
-        override_reasons=tuple(
-            Coding(
-                system=knowledge.presentation.override.system,
-                code=code,
-                display=knowledge.presentation.override.reasons[code],
-            )
-            for code in reasons
-        ),
-        extension=_spoken_for(plan.results) if several else None,
+        source=_source(text.id, knowledge),
+        suggestions=offered,
+        selection_behavior="any" if offered else None,
+        override_reasons=_override_reasons(tuple(reasons), knowledge),
+        extension=_spoken_for(_all_results(plan)) if len(plan.rule_ids) > 1 or plan.collapsed else None,
     )
+
+
+@lru_cache(maxsize=_CACHED_RULES)
+def _source(rule_id: str, knowledge: Knowledge) -> Source:
+    text = knowledge.rules[rule_id].text
+    source = knowledge.sources[text.sources[0]]
+    topic = Coding(system=TOPIC_SYSTEM, code=text.id, display=text.slug)
+    return Source(label=source.label, url=source.url, topic=topic)
+
+
+@lru_cache(maxsize=_CACHED_RULES)
+def _override_reasons(codes: tuple[str, ...], knowledge: Knowledge) -> tuple[Coding, ...]:
+    override = knowledge.presentation.override
+    return tuple(Coding(system=override.system, code=code, display=override.reasons[code]) for code in codes)
+
+
+def _all_results(plan: CardPlan) -> Iterator[Result]:
+    yield from plan.results
+    for card in plan.collapsed:
+        yield from card.results
+
+
+def _shown_summary(plan: CardPlan, spoken: Sequence[Spoken], knowledge: Knowledge) -> str:
+    """Say the most urgent finding, and how many more there are as critical as that."""
+    summary = _summary(spoken, plan.indicator)
+    if not plan.shared:
+        return _clipped(summary)
+    wording = knowledge.presentation.cap.several_critical
+    more = len(plan.shared) - 1
+    room = SUMMARY_LIMIT - len(wording.format(summary="", count=more))
+    return wording.format(summary=_clipped(summary, room), count=more)
 
 
 def _summary(spoken: Sequence[Spoken], indicator: str) -> str:
     """Say the most urgent finding first, also where the rule that names the card found less."""
-    urgent = next(each for each in spoken if indicator_of(each.result) == indicator)
-    return urgent.say(urgent.result.active.text.cards[urgent.result.conclusion.variant].summary)
+    return _summary_of(next(each for each in spoken if indicator_of(each.result) == indicator))
+
+
+def _summary_of(spoken: Spoken) -> str:
+    return spoken.say(spoken.result.active.text.cards[spoken.result.conclusion.variant].summary)
+
+
+def _whole_detail(plan: CardPlan, spoken: Sequence[Spoken], knowledge: Knowledge) -> Iterator[str]:
+    """Give the detail, of each card that shares this one under its own summary, and name those without a card."""
+    for card in plan.shared:
+        said = [speak(result) for result in card.results]
+        yield from (f"**{_summary(said, card.indicator)}** ({', '.join(card.rule_ids)})", "")
+        yield from (*_detail(said, knowledge), "")
+    if not plan.shared:
+        yield from _detail(spoken, knowledge)
+    if plan.collapsed:
+        unshown = [speak(result) for card in plan.collapsed for result in card.results]
+        lines = (f"{each.result.active.text.id}: {_summary_of(each)}" for each in unshown)
+        yield from ("", *_list(knowledge.presentation.cap.more, lines))
 
 
 def _spoken_for(results: Iterable[Result]) -> dict[str, Any]:
@@ -140,23 +171,32 @@ def _spoken_for(results: Iterable[Result]) -> dict[str, Any]:
 
 def _detail(spoken: Sequence[Spoken], knowledge: Knowledge) -> Iterator[str]:
     headings = knowledge.presentation.detail
-    lead = spoken[0].result.active.text
     yield from _list(headings.why, (line for each in spoken for line in _why(each)))
     yield from _list(headings.note, (line for each in spoken for line in _notes(each)))
-    evidence = headings.evidence.format(strength=lead.strength, certainty=lead.certainty)
-    rules = dict.fromkeys(each.result.active.text.id for each in spoken)
-    yield from _list(evidence, (line for rule_id in rules for line in _evidence(rule_id, knowledge)))
+    rules = tuple(dict.fromkeys(each.result.active.text.id for each in spoken))
+    yield from _evidence(rules, knowledge)
     yield from _list(headings.options, (line for each in spoken for line in _options(each)))
     yield from _list(headings.records, _records(s for each in spoken for s in each.result.conclusion.evidence))
-    review = lead.reviewed
-    yield headings.unreviewed if review is None else headings.reviewed.format(by=review.by, on=review.on)
+    yield from _numbers_and_review(rules, knowledge)
 
 
 @lru_cache(maxsize=_CACHED_RULES)
-def _evidence(rule_id: str, knowledge: Knowledge) -> tuple[str, ...]:
-    """Write out a rule's evidence, each line with its source."""
-    lines = knowledge.rules[rule_id].text.evidence
-    return tuple(f"{line.says} ({knowledge.sources[line.source].label})" for line in lines)
+def _evidence(rule_ids: tuple[str, ...], knowledge: Knowledge) -> tuple[str, ...]:
+    """Write out the evidence of the rules on a card, each line with its source; the first one's strength heads it."""
+    texts = [knowledge.rules[rule_id].text for rule_id in rule_ids]
+    heading = knowledge.presentation.detail.evidence.format(strength=texts[0].strength, certainty=texts[0].certainty)
+    lines = (f"{line.says} ({knowledge.sources[line.source].label})" for text in texts for line in text.evidence)
+    return tuple(_list(heading, lines))
+
+
+@lru_cache(maxsize=_CACHED_RULES)
+def _numbers_and_review(rule_ids: tuple[str, ...], knowledge: Knowledge) -> tuple[str, ...]:
+    """Write out the numbers of the rules on a card, and who has reviewed the first."""
+    headings = knowledge.presentation.detail
+    numbers = (line for rule_id in rule_ids for line in number_lines(rule_id, knowledge, escape))
+    review = knowledge.rules[rule_ids[0]].text.reviewed
+    reviewed = headings.unreviewed if review is None else headings.reviewed.format(by=review.by, on=review.on)
+    return (*_list(headings.numbers, numbers), reviewed)
 
 
 def _why(spoken: Spoken) -> Iterator[str]:
@@ -188,40 +228,6 @@ def _list(heading: str, lines: Iterable[str]) -> Iterator[str]:
         yield ""
         yield from (f"- {item}" for item in items)
         yield ""
-
-
-def _suggestions(
-    plan: CardPlan, history: TreatmentHistory, knowledge: Knowledge, addressee: Addressee
-) -> Iterator[Suggestion]:
-    """Offer each draft order once, what the facts ask for before what the rule always offers."""
-    offered: dict[str, tuple[Proposal, Result]] = {}
-    for result in plan.results:
-        for proposal in result.conclusion.proposals:
-            offered.setdefault(proposal.template, (proposal, result))
-    for result in plan.results:
-        for always in result.active.text.proposals:
-            offered.setdefault(always.template, (Proposal(always.template), result))
-    condition = history.diagnosis.source
-    for proposal, result in offered.values():
-        text = knowledge.orders[proposal.template]
-        if not addressee.ordering.can_take(proposal.template, text):
-            continue
-        rule = result.active.text
-        label = knowledge.sources[rule.sources[0]].label
-        resource = draft_order(
-            text,
-            proposal,
-            addressee.patient_id,
-            str(condition.reference) if condition and "/" in condition.reference else None,
-            f"Suggested by rule {rule.id} ({rule.title}). Source: {label}.",
-            addressee.ordering,
-        )
-        yield Suggestion(
-            label=text.label,
-            uuid=addressee.new_uuid(),
-            is_recommended=proposal.recommended,
-            actions=(Action(type="create", description=describe(text, proposal), resource=resource),),
-        )
 
 
 def _gap_card(gap: GapPlan, history: TreatmentHistory, knowledge: Knowledge, addressee: Addressee) -> Card:
@@ -276,7 +282,7 @@ def _gap_detail(gap: GapPlan, history: TreatmentHistory, knowledge: Knowledge) -
 
 def _missing(item: Missing, result: Result, knowledge: Knowledge) -> str:
     wording = result.active.text.missing.get(item.key) or knowledge.presentation.data_gap.missing[item.key]
-    return wording.format(drug=item.drug)
+    return wording.format(drug=item.drug, detail=item.detail)
 
 
 def _topic(topic: Topic, history: TreatmentHistory, knowledge: Knowledge) -> str:

@@ -31,7 +31,9 @@ PatientFunction = Callable[[TreatmentHistory, Hook, Any], Conclusion]
 class Rule:
     """One registered rule; the loader holds its declarations against its wording.
 
-    Exactly one of `judge_order` (called once per judged draft order) and `judge_patient` (called once) is set.
+    `reads` are the Topics that its answers rest on; `heeds` those that may only keep it silent, so that nothing waits
+    for them. `judge_order` is called once per judged draft order, `judge_patient` once per request; of a rule that has
+    both, the one for the patient answers when the chart is opened.
     """
 
     id: str
@@ -42,9 +44,15 @@ class Rule:
     missing: frozenset[str]
     notes: frozenset[str]
     reads: frozenset[Topic]
+    heeds: frozenset[Topic] = frozenset()
     judge_order: OrderFunction | None = None
     judge_patient: PatientFunction | None = None
     new_starts_only: bool = False
+
+    @property
+    def topics(self) -> frozenset[Topic]:
+        """Name every Topic that is asked for because of this rule."""
+        return self.reads | self.heeds
 
     @property
     def fact_names(self) -> frozenset[str]:
@@ -59,16 +67,19 @@ def order_rule(
     rule_id: str,
     *,
     reads: Iterable[Topic],
+    heeds: Iterable[Topic] = (),
     settings: type[Settings] = Settings,
     facts: type = NoFacts,
     variants: Iterable[str] = (),
     missing: Iterable[str] = (),
     notes: Iterable[str] = (),
     new_starts_only: bool = True,
+    when_opened: PatientFunction | None = None,
 ) -> Callable[[OrderFunction], OrderFunction]:
     """Register a rule that judges one draft order at a time.
 
-    With `new_starts_only`, an order that continues a running course of the same drug is none of its business.
+    With `new_starts_only`, an order that continues a running course of the same drug is none of its business;
+    `when_opened` answers where a chart is opened and nothing is ordered.
     """
 
     def register(function: OrderFunction) -> OrderFunction:
@@ -82,7 +93,9 @@ def order_rule(
                 missing=frozenset(missing),
                 notes=frozenset(notes),
                 reads=frozenset(reads),
+                heeds=frozenset(heeds),
                 judge_order=function,
+                judge_patient=when_opened,
                 new_starts_only=new_starts_only,
             )
         )
@@ -95,6 +108,7 @@ def patient_rule(
     rule_id: str,
     *,
     reads: Iterable[Topic],
+    heeds: Iterable[Topic] = (),
     settings: type[Settings] = Settings,
     facts: type = NoFacts,
     variants: Iterable[str] = (),
@@ -114,6 +128,7 @@ def patient_rule(
                 missing=frozenset(missing),
                 notes=frozenset(notes),
                 reads=frozenset(reads),
+                heeds=frozenset(heeds),
                 judge_patient=function,
             )
         )

@@ -23,6 +23,7 @@ from cds_service.routes import Parts, routes
 from cds_service.services import discovery, searches_asked, topics_asked
 from cds_service.settings import Settings
 from cds_service.site import Site
+from cds_service.site_numbers import site_knowledge
 from cds_service.telemetry import LogRecorder, Recorder
 from cds_service.transport import Route, Transport
 
@@ -38,13 +39,13 @@ def make_assessor(
     today: Callable[[], date] | None = None,
     new_uuid: Callable[[], str] = _random_uuid,
 ) -> Assessor:
-    """Load catalogue and knowledge.
+    """Load catalogue and knowledge, with the site's own codes and numbers.
 
-    Raises SettingsError for faults of the site's concept maps, CatalogError or KnowledgeError for those of our tables,
-    each with the list of all faults.
+    Raises SettingsError for faults of the site's concept maps and numbers, CatalogError or KnowledgeError for those of
+    our tables, each with the list of all faults.
     """
-    site = site or Site()
-    catalog, knowledge = site_catalog(site.concept_maps), load_knowledge()
+    site, today = site or Site(), today or settings.today
+    catalog, knowledge = site_catalog(site.concept_maps), site_knowledge(site, load_knowledge(), today())
     check_templates(knowledge.orders)
     servers = Servers(Transport(_way_out(settings, site)), site.limits.connections)
     return Assessor(
@@ -52,7 +53,7 @@ def make_assessor(
         knowledge=knowledge,
         searches=searches_asked(catalog, knowledge),
         topics=topics_asked(knowledge),
-        today=today or settings.today,
+        today=today,
         zone=settings.zone,
         new_uuid=new_uuid,
         fhir=FhirAccess(servers, site.limits, encrypted_only=settings.env == "production"),
@@ -77,8 +78,8 @@ def create_app(
 ) -> Flask:
     """Build the WSGI application.
 
-    Raises SettingsError for keys or concept maps that cannot be used, CatalogError or KnowledgeError for faults of the
-    tables.
+    Raises SettingsError for keys, concept maps or numbers that cannot be used, CatalogError or KnowledgeError for
+    faults of the tables.
     """
     site = site or Site()
     metrics = metrics or Metrics()

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 from cards.card import Card
 from cards.compose import compose
 from cards.evaluate import Result, evaluate
-from cards.finding import Hook
+from cards.finding import Hook, Outcome
 from cards.knowledge.loader import Knowledge
 from cards.orders import Ordering
-from cards.render import Addressee, render
+from cards.render import render
+from cards.suggest import Addressee
 from cds_service import telemetry
 from cds_service.callers import Caller
 from cds_service.errors import DataUnavailable
@@ -38,12 +39,15 @@ _GATE_SEARCHES = ("patient", "conditions")
 
 @dataclass(frozen=True, slots=True)
 class Assessor:
-    """What every assessment needs: the tables, the clinical date, and a source of uuids."""
+    """What every assessment needs: the tables, the clinical date, and a source of uuids.
+
+    Of `knowledge`, each request uses what is in force on its day.
+    """
 
     catalog: Catalog
     knowledge: Knowledge
     searches: Mapping[str, Search]
-    topics: Collection[Topic]
+    topics: frozenset[Topic]
     today: Callable[[], date]
     zone: ZoneInfo
     new_uuid: Callable[[], str]
@@ -123,11 +127,12 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, orderi
         observed_for(assessor.topics),
     )
     assessor.count_drugs(_drug_entries(history))
-    _require_some_data(gathered, request.hook, assessor.knowledge)
-    evaluation = evaluate(history, request.hook, assessor.knowledge, assessor.catalog.days("course_gap"))
-    plan = compose(evaluation, history)
+    knowledge = assessor.knowledge.on(as_of)
+    _require_some_data(gathered, request.hook, knowledge)
+    evaluation = evaluate(history, request.hook, knowledge, assessor.catalog.days("course_gap"))
+    plan = compose(evaluation, history, knowledge.presentation.cap.other_cards.value)
     addressee = Addressee(request.patient_id, assessor.new_uuid, ordering)
-    cards = render(plan, history, assessor.knowledge, addressee)
+    cards = render(plan, history, knowledge, addressee)
     return Assessment(
         cards=cards,
         rules=_outcomes(evaluation.results),
@@ -153,7 +158,7 @@ def _with_medications(drafts: Drafts, gathered: Gathered) -> Drafts:
 
     The chart is searched at the same time, since a Medication that cannot be read may be anything.
     """
-    references = unresolved_medications([order for order, _ in drafts.orders], drafts.medications)
+    references = unresolved_medications([draft.order for draft in drafts.orders], drafts.medications)
     if not references:
         return drafts
     gathered.start()
@@ -200,8 +205,11 @@ def _telling_searches(knowledge: Knowledge, hook: Hook) -> frozenset[str]:
     return frozenset(key for topic in topics for key in NEEDS[topic].keys)
 
 
+_WRITTEN = {outcome: outcome.name.lower() for outcome in Outcome}
+
+
 def _outcomes(results: tuple[Result, ...]) -> Mapping[str, tuple[str, ...]]:
     outcomes: dict[str, list[str]] = defaultdict(list)
     for result in results:
-        outcomes[result.active.text.id].append("failed" if result.fault else result.outcome.name.lower())
+        outcomes[result.active.text.id].append("failed" if result.fault else _WRITTEN[result.outcome])
     return {key: tuple(found) for key, found in outcomes.items()}

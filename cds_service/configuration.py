@@ -8,6 +8,7 @@ from cds_service.concept_maps import site_catalog, site_faults
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings, load_settings, named_site_file
 from cds_service.site import Site, production_faults, read_site
+from cds_service.site_numbers import site_numbers
 from fhir_mapping.catalog.loader import Catalog
 
 
@@ -22,7 +23,8 @@ class Configuration:
 def load_configuration(variables: Mapping[str, str] | None = None, knowledge: Knowledge | None = None) -> Configuration:
     """Read the environment and the site file that it names.
 
-    With `knowledge`, the site's order codes are held against the templates that exist.
+    With `knowledge`, the site's order codes are held against the templates that exist, and its numbers against the
+    bounds of the rules.
     Raises SettingsError with the faults of both, and of the concept maps that the site file names.
     """
     faults: list[str] = []
@@ -31,7 +33,8 @@ def load_configuration(variables: Mapping[str, str] | None = None, knowledge: Kn
     except SettingsError as error:
         path = named_site_file(variables)
         site, found = read_site(path) if path else (Site(), [])
-        raise SettingsError([*error.faults, *found, *site_faults(site.concept_maps)]) from None
+        numbers = _number_faults(Settings(), site, knowledge)
+        raise SettingsError([*error.faults, *found, *site_faults(site.concept_maps), *numbers]) from None
     site, found = read_site(settings.site_file) if settings.site_file else (Site(), [])
     faults += [*found, *site_faults(site.concept_maps)]
     if settings.public_url and site.public_urls:
@@ -46,6 +49,7 @@ def load_configuration(variables: Mapping[str, str] | None = None, knowledge: Kn
             for order in site.orders
             if order.template not in knowledge.orders
         )
+    faults += _number_faults(settings, site, knowledge)
     if faults:
         raise SettingsError(faults)
     return Configuration(settings, site)
@@ -60,6 +64,10 @@ def catalog_of(settings: Settings) -> Catalog:
     if faults:
         raise SettingsError(faults)
     return site_catalog(site.concept_maps)
+
+
+def _number_faults(settings: Settings, site: Site, knowledge: Knowledge | None) -> tuple[str, ...]:
+    return site_numbers(site, knowledge, settings.today()).faults if knowledge is not None else ()
 
 
 def _faults_together(settings: Settings, site: Site) -> list[str]:

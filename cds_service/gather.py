@@ -6,6 +6,8 @@ What the client sent comes first; the rest is read from its FHIR server where th
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from cds_service.fhir.reader import Answer, Reader
 from cds_service.hook_models import are_about
 from fhir_mapping import piles, wire
@@ -109,7 +111,7 @@ def _both(sent: piles.Pile, searched: piles.Pile, answer: Answer, search: Search
     missing = [item for item in resources if (type(item.resource), item.resource.id) not in known]
     if any(type(item.resource).__name__ == search.resource_type for item in missing):
         answer = replace(answer, fault=answer.fault or "differs_from_prefetch")
-    return replace(searched, found=(*searched.found, *missing)), answer
+    return msgspec.structs.replace(searched, found=(*searched.found, *missing)), answer
 
 
 def _answers(pile: piles.Pile, reading: Reading) -> bool:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from cards.finding import Hook
 from cds_service.errors import MalformedRequest, WrongFhirVersion
 from fhir_mapping import piles, wire
-from fhir_mapping.build import Drafts
+from fhir_mapping.build import Draft, Drafts
 from fhir_mapping.readers.context import local_reference
 
 _OTHER_FHIR_VERSIONS = frozenset(
@@ -48,6 +48,19 @@ class _Authorization(msgspec.Struct):
     token_type: Raw | UnsetType = UNSET
     expires_in: Raw | UnsetType = UNSET
     patient: Raw | UnsetType = UNSET
+
+
+class _SentBundle(msgspec.Struct):
+    entry: Raw | UnsetType = UNSET
+
+
+class _SentEntry(msgspec.Struct):
+    resource: Raw | UnsetType = UNSET
+
+
+class _Named(msgspec.Struct, rename="camel"):
+    resource_type: str
+    id: str
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
@@ -201,12 +214,32 @@ def _drafts(context: _Context, patient_id: str, hook: Hook) -> Drafts:
             foreign += 1
     selected = {id(order) for order in (_selected(context, own) if hook is Hook.ORDER_SELECT else own)}
     medications = tuple(item for item in pile.found if isinstance(item.resource, wire.Medication))
+    sent = _as_sent(context.draft_orders) if own else {}
     return Drafts(
-        orders=tuple((order, id(order) in selected) for order in own),
+        orders=tuple(
+            Draft(order, id(order) in selected, sent.get((type(order).__name__, order.id), b"")) for order in own
+        ),
         medications=medications,
         foreign=foreign,
         unreadable=sum(kind in {"MedicationRequest", "ServiceRequest", ""} for kind in pile.unreadable),
     )
+
+
+def _as_sent(draft_orders: Raw) -> dict[tuple[str, str | None], bytes]:
+    """Find the JSON of each draft as it came, by type and id: without an id, a client would not know what we mean.
+
+    Two drafts of one id cannot be told apart, so neither has any.
+    """
+    bundle = wire.decode(draft_orders, _SentBundle)
+    entries = wire.members_of(bundle.entry) if bundle is not None else ()
+    resources = [(wire.decode(entry, _SentEntry) or _SentEntry()).resource for entry in entries]
+    found: dict[tuple[str, str | None], bytes] = {}
+    for raw in (draft_orders, *resources):
+        named = wire.decode(raw, _Named)
+        if named is not None and raw is not UNSET:
+            key = (named.resource_type, named.id)
+            found[key] = b"" if key in found else bytes(raw)
+    return found
 
 
 def _is_r5(resource: wire.Resource) -> bool:

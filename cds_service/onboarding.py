@@ -9,6 +9,7 @@ from cards.knowledge.loader import Knowledge
 from cds_service.configuration import Configuration
 from cds_service.services import SERVICES, topics_asked
 from cds_service.site import Issuer
+from cds_service.site_numbers import numbers_in_force
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.vocabulary import Topic
 from fhir_mapping.needs import NEEDS, RESOURCE_TYPES, searches
@@ -40,8 +41,18 @@ def onboarding_sheet(configuration: Configuration, catalog: Catalog, knowledge: 
         tenants=_together((tenant for i in site.issuers for tenant in i.tenants), "any or none"),
         keys=_together((i.jku or "exchanged as a file" for i in site.issuers), "an address (`jku`), or a file"),
         firewall=_rows(_firewall(base, site.issuers)),
+        numbers=_numbers(configuration, knowledge),
         deadline=f"{configuration.settings.deadline_seconds:g}",
     )
+
+
+def _numbers(configuration: Configuration, knowledge: Knowledge) -> str:
+    """List the numbers that the hospital has set, as they are in force today."""
+    own = list(numbers_in_force(configuration.site, knowledge, configuration.settings.today()))
+    if not own:
+        return "All of them are as shipped."
+    rows = _rows((f"`{number.place}`", str(number.value), number.words) for number in own)
+    return f"Set by this hospital:\n\n| number | value | where it comes from |\n|---|---|---|\n{rows}"
 
 
 def _addresses(base: str) -> Iterable[tuple[str, str]]:

@@ -33,23 +33,24 @@ SERVICES = {
         Service(
             "mmcds-patient-view",
             Hook.PATIENT_VIEW,
-            "Myeloma: prophylaxis after CAR T cells",
+            "Myeloma: what T-cell therapy still needs",
             "When the chart of a patient with multiple myeloma is opened: prophylaxis missing in the year after "
-            "CAR T cells.",
+            "CAR T cells, bridging between collection and infusion, referral at a recent relapse.",
         ),
         Service(
             "mmcds-order-select",
             Hook.ORDER_SELECT,
             "Myeloma: sequence and washout of T-cell therapy",
             "When treatment for multiple myeloma is selected: washout before CAR T cells, antigen switch after "
-            "progression, missing prophylaxis. Judges the selected orders; the other drafts are context.",
+            "progression, sequence and referral, prior lines against the label, missing prophylaxis. Judges the "
+            "selected orders; the other drafts are context.",
         ),
         Service(
             "mmcds-order-sign",
             Hook.ORDER_SIGN,
             "Myeloma: sequence, washout and prophylaxis of T-cell therapy",
             "When orders for multiple myeloma are signed: washout before CAR T cells, antigen switch after "
-            "progression, missing prophylaxis.",
+            "progression, prior lines against the label, missing prophylaxis.",
         ),
     )
 }
@@ -57,7 +58,7 @@ SERVICES = {
 
 def topics_asked(knowledge: Knowledge) -> frozenset[Topic]:
     """Give the Topics that the rules in force read, and with them whatever is asked of an EHR: nothing else is."""
-    read = {topic for hook in Hook for active in knowledge.for_hook(hook) for topic in active.rule.reads}
+    read = {topic for hook in Hook for active in knowledge.for_hook(hook) for topic in active.rule.topics}
     return GATE_TOPICS | read
 
 

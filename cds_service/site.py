@@ -3,10 +3,21 @@
 import ssl
 import tomllib
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
 from cds_service.addresses import are_encrypted, base_of
 from fhir_mapping.needs import OPTIONAL_TYPES
@@ -42,6 +53,10 @@ Address = Annotated[str, AfterValidator(_is_address)]
 Origin = Annotated[str, AfterValidator(_is_origin)]
 OptionalType = Annotated[str, AfterValidator(_is_optional_type)]
 Words = Annotated[str, Field(min_length=1, max_length=500)]
+Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+
+# Which values a rule takes, only the knowledge files know: `site_numbers` holds the one against the other
+RuleNumber = Annotated[Any, WithJsonSchema({"type": "number", "minimum": 0})]
 
 
 def _holds_certificates(path: Path) -> bool:
@@ -87,6 +102,19 @@ class OrderCode(_Table):
     display: Words | None = None
 
 
+class AcceptedRisk(_Table):
+    """Who answers for a number beyond its bound, in the direction in which the rule warns less; cards name it."""
+
+    rule: Words = Field(description="its catalogue number, such as R01")
+    setting: Words = Field(description="the number that is set under [rules.<rule>]")
+    who: Said = Field(description="name and office of whoever answers for it")
+    why: Said
+    until: date = Field(
+        strict=True,
+        description="the last day; at most 2 years ahead. From the next day on the shipped number is in force again",
+    )
+
+
 class Limits(_Table):
     """How much is read from a FHIR server for one hook."""
 
@@ -117,6 +145,14 @@ class Site(_Table):
     limits: Limits = Limits()
     issuers: tuple[Issuer, ...] = ()
     orders: tuple[OrderCode, ...] = ()
+    rules: dict[str, dict[str, RuleNumber]] = Field(
+        {},
+        description="numbers of rules that this site sets itself, as [rules.R01] minimum_days = 200; the bounds stand "
+        "in cards/knowledge",
+    )
+    accept_risk: tuple[AcceptedRisk, ...] = Field(
+        (), description="one for each number beyond its bound in the direction in which the rule warns less"
+    )
 
     @model_validator(mode="after")
     def _is_unambiguous(self) -> "Site":

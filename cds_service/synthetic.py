@@ -23,8 +23,8 @@ class DemoPatient:
 def demo_patients() -> list[DemoPatient]:
     """Load the synthetic patients in the order in which they are shown."""
     folder = resources.files("cds_service") / "cli" / "patients"
+    files = [entry for entry in folder.iterdir() if entry.name.endswith(".json")]
     return [
         DemoPatient(name=entry.name.removesuffix(".json"), **json.loads(entry.read_text(encoding="utf-8")))
-        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
-        if entry.name.endswith(".json")
+        for entry in sorted(files, key=lambda entry: int(entry.name.partition("-")[0]))
     ]

@@ -11,6 +11,7 @@ from typing import Any, cast, get_args
 from fhir_mapping import piles, wire
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.courses import courses
+from fhir_mapping.derived import Inferences
 from fhir_mapping.events import infusions, progressions, t_cell_collections, transplants
 from fhir_mapping.model.care import (
     DocumentedLine,
@@ -61,13 +62,22 @@ from fhir_mapping.versions import current, is_in_error
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """One draft order, whether it is judged, and its JSON as it came where an answer may hand it back."""
+
+    order: DraftOrder
+    judged: bool = True
+    raw: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Drafts:
-    """The draft orders of a request, each with whether it is judged, and the Medications sent along.
+    """The draft orders of a request, and the Medications sent along.
 
     `foreign` and `unreadable` count the drafts about someone else and those that could not be decoded.
     """
 
-    orders: tuple[tuple[DraftOrder, bool], ...] = ()
+    orders: tuple[Draft, ...] = ()
     medications: tuple[piles.Found, ...] = ()
     foreign: int = 0
     unreadable: int = 0
@@ -76,7 +86,11 @@ class Drafts:
 def read_orders(drafts: Drafts, catalog: Catalog, as_of: date, zone: tzinfo) -> tuple[ProposedOrder, ...]:
     """Read the watched draft orders alone, before anything of the chart is touched."""
     context = Context(catalog, as_of, zone, medications=by_address(drafts.medications))
-    read = tuple(proposed for order, judged in drafts.orders for proposed in read_order(order, context, judged=judged))
+    read = tuple(
+        proposed
+        for draft in drafts.orders
+        for proposed in read_order(draft.order, context, judged=draft.judged, raw=draft.raw)
+    )
     return read + (UNREADABLE_ORDER,) * drafts.unreadable
 
 
@@ -138,7 +152,7 @@ def build_history(
     stored = by_type[wire.MedicationRequest]
     by_type[wire.MedicationRequest] = [order for order in stored if not being_placed.includes(order, context)]
     if by_type[wire.ServiceRequest] and drafts.orders:
-        requested = requests_being_placed((order for order, _ in drafts.orders), context)
+        requested = requests_being_placed((draft.order for draft in drafts.orders), context)
         stored_requests = by_type[wire.ServiceRequest]
         by_type[wire.ServiceRequest] = [r for r in stored_requests if not requested.includes(r, context)]
     for kind, read in _READERS.items():
@@ -155,25 +169,26 @@ def build_history(
         facts[Problem],
     )
 
-    return TreatmentHistory(
-        as_of=as_of,
-        coverage=coverage,
-        person=_person(facts[wire.Patient], context),
-        diagnosis=_diagnosis(facts, any(type(item.resource) is wire.Condition for item in found)),
-        courses=courses(sorted(facts[Exposure], key=_reference), catalog, today, cells),
-        infusions=cells,
-        collections=t_cell_collections(
+    known: dict[str, Any] = {
+        "as_of": as_of,
+        "coverage": coverage,
+        "person": _person(facts[wire.Patient], context),
+        "diagnosis": _diagnosis(facts, any(type(item.resource) is wire.Condition for item in found)),
+        "courses": courses(sorted(facts[Exposure], key=_reference), catalog, today, cells),
+        "infusions": cells,
+        "collections": t_cell_collections(
             sorted(facts[TCellCollection], key=_reference), facts[StemCellCollection], facts[SupportiveCare], catalog
         ),
-        transplants=transplants(sorted(facts[Transplant], key=_first_reference), catalog.days("same_transplant")),
-        progressions=progressions(sorted(facts[Progression], key=_reference), catalog.days("same_progression")),
-        orders=read_orders(drafts, catalog, as_of, zone) if orders is None else orders,
-        foreign_orders=drafts.foreign,
-        recognised=tuple(sorted(context.recognised, key=lambda found: (found.drug.id, found.how))),
-        unmapped=tuple(sorted(context.unmapped)),
-        gaps=tuple(sorted(gaps, key=lambda gap: (gap.code, gap.resource_type))),
+        "transplants": transplants(sorted(facts[Transplant], key=_first_reference), catalog.days("same_transplant")),
+        "progressions": progressions(sorted(facts[Progression], key=_reference), catalog.days("same_progression")),
+        "orders": read_orders(drafts, catalog, as_of, zone) if orders is None else orders,
+        "foreign_orders": drafts.foreign,
+        "recognised": tuple(sorted(context.recognised, key=lambda found: (found.drug.id, found.how))),
+        "unmapped": tuple(sorted(context.unmapped)),
+        "gaps": tuple(sorted(gaps, key=lambda gap: (gap.code, gap.resource_type))),
         **{name: tuple(sorted(facts[kind], key=_reference)) for name, kind in _AS_THEY_ARE.items() if kind in facts},
-    )
+    }
+    return TreatmentHistory(**known, derived=Inferences(known, catalog))
 
 
 # Facts that stand in the history as the readers found them
@@ -218,7 +233,7 @@ class _BeingPlaced:
 
 
 def _being_placed(drafts: Drafts, context: Context) -> _BeingPlaced:
-    requests = [order for order, _ in drafts.orders if isinstance(order, wire.MedicationRequest)]
+    requests = [d.order for d in drafts.orders if isinstance(d.order, wire.MedicationRequest)]
     return _BeingPlaced(
         references=frozenset(f"MedicationRequest/{r.id}" for r in requests if r.id),
         identifiers=frozenset(identifier for request in requests for identifier in _identifiers_of(request)),

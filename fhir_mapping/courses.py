@@ -153,7 +153,24 @@ def _course(records: list[Exposure]) -> Course:
         certainty=records[0].certainty,
         end_reason=reasons[0] if reasons else None,
         sources=(closing.source, *others),  # the record that the last dose rests on is named first
+        ended=Answer.NO if ongoing else _ended(records),
     )
+
+
+def _ended(records: list[Exposure]) -> Answer:
+    """Whether a record of the whole course, not of a single dose, is closed, and no other goes on after it."""
+    closed = [r for r in records if r.ended and r.tier is not Tier.PROVEN]
+    if not closed:
+        return Answer.NO
+    closing = latest_of([r.last_dose for r in closed if r.last_dose is not None])
+    answers = [
+        Answer.UNKNOWN if closing is None or r.last_dose is None else r.last_dose.is_after(closing)
+        for r in records
+        if not r.ended or r.tier is Tier.PROVEN
+    ]
+    if Answer.YES in answers:
+        return Answer.NO
+    return Answer.UNKNOWN if Answer.UNKNOWN in answers else Answer.YES
 
 
 def continues(course: Course, on: ClinicalDate, catalog: Catalog) -> Answer:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from fhir_mapping.catalog.loader import Catalog
-from fhir_mapping.model.dates import ClinicalDate
+from fhir_mapping.model.dates import Answer, ClinicalDate
 from fhir_mapping.model.patient import OTHER_B_CELLS, Problem
 from fhir_mapping.model.treatment import (
     CarTInfusion,
@@ -32,7 +32,10 @@ def t_cell_collections(
     supportive_care: Iterable[SupportiveCare],
     catalog: Catalog,
 ) -> tuple[TCellCollection, ...]:
-    """Give the collections of T cells, but for those that a mobiliser or another record shows to be of stem cells."""
+    """Give the collections of T cells, but for those that a mobiliser or another record shows to be of stem cells.
+
+    Where vague dates leave that open, a collection of T cells is only possible.
+    """
     near = catalog.days("stem_cell_mobiliser")
     mobilisers = catalog.definitions["stem_cell_mobiliser"]["drugs"]
     doses = [
@@ -42,20 +45,25 @@ def t_cell_collections(
     ]
     is_mobilised = _closeness(doses, near)
     is_of_stem_cells = _closeness([found.collected for found in stem_cells if found.collected is not None], 0)
-    return tuple(
-        collection
-        for collection in records
-        if (on := collection.collected) is None or not (is_mobilised(on) or is_of_stem_cells(on))
-    )
+    found = []
+    for collection in records:
+        on = collection.collected
+        answers = {is_mobilised(on), is_of_stem_cells(on)} if on is not None else {Answer.NO}
+        if Answer.YES not in answers:
+            found.append(replace(collection, certainty=Certainty.POSSIBLE) if Answer.UNKNOWN in answers else collection)
+    return tuple(found)
 
 
-def _closeness(others: list[ClinicalDate], days: int) -> Callable[[ClinicalDate], bool]:
-    """Make the question whether one of some dates certainly lies at most so many days from another."""
+def _closeness(others: list[ClinicalDate], days: int) -> Callable[[ClinicalDate], Answer]:
+    """Make the question whether one of some dates lies at most so many days from another."""
     index = _index(others)
 
-    def is_close(day: ClinicalDate) -> bool:
-        aparts = (others[i].days_until(day) for i in index.near(day, days))
-        return any(apart.fewest >= -days and apart.most <= days for apart in aparts)
+    def is_close(day: ClinicalDate) -> Answer:
+        aparts = [others[i].days_until(day) for i in index.near(day, days)]
+        if any(apart.fewest >= -days and apart.most <= days for apart in aparts):
+            return Answer.YES
+        may_be = any(apart.most >= -days and apart.fewest <= days for apart in aparts)
+        return Answer.UNKNOWN if may_be else Answer.NO
 
     return is_close
 

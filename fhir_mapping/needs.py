@@ -90,6 +90,8 @@ NEEDS: Mapping[Topic, Need] = {
 # What opens the chart; every rule stands behind gates that read them, so they are no rule's own Topic
 GATE_TOPICS = frozenset({Topic.PATIENT, Topic.DIAGNOSIS})
 
+_CACHED_PICTURES = 512
+
 PATIENT_ID_HERE = "{{context.patientId}}"  # what each client replaces with the patient's id
 
 RESOURCE_TYPES: Mapping[str, str] = {
@@ -143,7 +145,8 @@ def _of_codes(search: Search, concepts: AbstractSet[str], catalog: Catalog) -> S
     return replace(search, query=f"{search.query}&code={','.join(_codes_of(concepts, catalog))}")
 
 
-def observed_for(topics: Collection[Topic]) -> Observed:
+@lru_cache(maxsize=_CACHED_PICTURES)
+def observed_for(topics: frozenset[Topic]) -> Observed:
     """Name the concepts that some Topics look for among the observations; no rule of theirs reads any other."""
     series = {concept for topic in topics if not NEEDS[topic].newest_alone for concept in NEEDS[topic].observed}
     every = {concept for topic in topics for concept in NEEDS[topic].observed}
@@ -169,7 +172,6 @@ class Reading(NamedTuple):
     entries: int = 0
 
 
-_CACHED_PICTURES = 512
 _NOT_ANSWERED = Reading(Level.UNAVAILABLE)
 _SEARCHES_OF_DOSES = frozenset({"medicationStatements", "medicationAdministrations"})
 

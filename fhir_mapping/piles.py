@@ -5,7 +5,6 @@ and not even itself where the fault can be cut out.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -53,8 +52,7 @@ _NO_MEMBERS = _RawEntry()
 _NULL = b"null"
 
 
-@dataclass(frozen=True, slots=True)
-class Pile:
+class Pile(msgspec.Struct, frozen=True, gc=False):
     """The resources of one prefetch value or search answer; an empty one that is whole says "none on record".
 
     `unreadable` lists the resource type of each entry that was lost ("" when not even that could be read),
@@ -121,7 +119,7 @@ def _decode_entry_by_entry(raw: Raw | bytes) -> Pile | None:
     kind = wire.decode(bundle.resource_type, str)
     if kind != "Bundle" and (bundle.resource_type is not UNSET or bundle.entry is UNSET):
         single = repaired(raw)
-        return None if single is None else replace(pile_of(single), was_pruned=single.was_pruned)
+        return None if single is None else msgspec.structs.replace(pile_of(single), was_pruned=single.was_pruned)
     entries = _entries_of(bundle)
     if entries is None:
         return None

@@ -90,6 +90,15 @@ def refractory_to(history: TreatmentHistory, which: Which, catalog: Catalog) -> 
     return _any_answer(answers, _absence(history))
 
 
+def class_exposed(history: TreatmentHistory, drug_class: DrugClass, catalog: Catalog) -> Answer:
+    """Whether any drug of a class was given; one that may or may not count as one of the class leaves it open."""
+    given = [
+        _counted(products, drug_class, exposed_to(history, _any_of(products), catalog))
+        for products in _substances(history, drug_class, catalog)
+    ]
+    return _at_least(1, given, _absence(history))
+
+
 def triple_class(history: TreatmentHistory, catalog: Catalog) -> ClassExposure:
     """Judge a proteasome inhibitor, an immunomodulatory drug and an anti-CD38 antibody."""
     return _class_exposure(history, catalog, "triple_class")
@@ -115,6 +124,8 @@ def _absence(history: TreatmentHistory) -> Answer:
 def _records_of(history: TreatmentHistory, which: Which, catalog: Catalog) -> list[Course | CarTInfusion]:
     """List the courses of some drugs and the infusions; cells of an unnamed product may be any."""
     courses = [course for course in history.courses if which(course.drug)]
+    if not history.infusions:
+        return [*courses]
     may_be_any = any(which(drug) for drug in catalog.drugs.values() if drug.drug_class is DrugClass.CAR_T)
     infusions = [i for i in history.infusions if (which(i.product) if i.product else may_be_any)]
     return [*courses, *infusions]

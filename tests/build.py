@@ -60,8 +60,13 @@ KEYS = {
     "AllergyIntolerance": "allergies",
     "Observation": "observations",
     "MedicationDispense": "medicationDispenses",
+    "ServiceRequest": "serviceRequests",
     "DiagnosticReport": "reports",
     "Immunization": "immunizations",
+    "Appointment": "appointments",
+    "ResearchSubject": "researchSubjects",
+    "Flag": "flags",
+    "CarePlan": "carePlans",
 }
 
 Resource = dict[str, Any]
@@ -184,6 +189,29 @@ def lab(code: str, value: float, unit: str, on: str | None, status: str = "final
 def allergy(concept: Resource, **more: Any) -> Resource:
     """Make an allergy."""
     return _resource("AllergyIntolerance", {"code": concept}, more)
+
+
+def service_request(
+    code: Resource | str, authored: str | None, status: str = "active", on: str | None = None, **more: Any
+) -> Resource:
+    """Make a stored service request, by its concept or in words, for a day where it has one."""
+    concept = {"text": code} if isinstance(code, str) else code
+    members = {"status": status, "intent": "order", "code": concept, "authoredOn": authored, "occurrenceDateTime": on}
+    return _resource("ServiceRequest", members, more)
+
+
+def appointment(
+    description: str, on: str | None, status: str = "booked", created: str | None = None, **more: Any
+) -> Resource:
+    """Make an appointment, in words."""
+    members = {
+        "status": status,
+        "description": description,
+        "start": on,
+        "created": created,
+        "participant": [{"actor": {"reference": f"Patient/{PATIENT}"}, "status": "accepted"}],
+    }
+    return _resource("Appointment", members, more)
 
 
 def draft_drug(name: str, on: str | None = None, **more: Any) -> Resource:

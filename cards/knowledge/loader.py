@@ -4,7 +4,8 @@ import hashlib
 import string
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from functools import cache, lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -14,16 +15,23 @@ from pydantic import BaseModel, ValidationError
 
 from cards import rules as _families
 from cards.finding import Hook
+from cards.knowledge import labels as labels_file
+from cards.knowledge.numbers import Key, OwnNumber, number_faults, resolved
 from cards.knowledge.texts import OrderText, Presentation, RuleText, Source
+from cards.labels import Label
 from cards.rulebook import REGISTERED, Rule, Settings
+from fhir_mapping.catalog.codes import pairs_of
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.catalog.loader import load as load_catalog
+from fhir_mapping.wire import Coding
 
-_NOT_FAMILIES = ("sources.toml", "presentation.toml", "orders.toml")
+_NOT_FAMILIES = ("sources.toml", "presentation.toml", "orders.toml", labels_file.FILE)
+FOR_REVIEWERS = ("trace.toml", "signoff.toml", "cases.toml")  # no rule reads them, so no version depends on them
 _GAP_KEYS = frozenset(
     {"unread", "unrecognised", "diagnosis_unread", "diagnosis_possible", "problem_list_empty", "failed"}
 )
 _DRUG_SYSTEM = "rxnorm"
+_PROVIDED_TO_A_MOVE = frozenset({"drug", "date"})
 _CACHED_HOOKS = 16
 
 Text = TypeVar("Text", bound=BaseModel)
@@ -38,9 +46,9 @@ class KnowledgeError(Exception):
         super().__init__("the knowledge files are faulty:\n- " + "\n- ".join(self.faults))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ActiveRule:
-    """A rule with its wording and its numbers."""
+    """A rule with its wording and its numbers; compared by identity, so that it can key caches."""
 
     rule: Rule
     text: RuleText
@@ -49,9 +57,10 @@ class ActiveRule:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Knowledge:
-    """Everything that the rules need besides a patient; `version` is a hash of all its files.
+    """Everything that the rules need besides a patient; `version` is a hash of all its files and of a site's numbers.
 
-    Compared by identity, so that it can key caches.
+    `own` are the numbers that a hospital has set to something else than was shipped. `until` is the last day on which
+    they all are in force, and `afterwards` what is then. Compared by identity, so that it can key caches.
     """
 
     rules: Mapping[str, ActiveRule]
@@ -59,6 +68,16 @@ class Knowledge:
     orders: Mapping[str, OrderText]
     presentation: Presentation
     version: str
+    own: Mapping[Key, OwnNumber] = field(default_factory=dict)
+    until: date | None = None
+    afterwards: "Knowledge | None" = None
+
+    def on(self, day: date) -> "Knowledge":
+        """Give what is in force on a day."""
+        knowledge = self
+        while knowledge.afterwards is not None and knowledge.until is not None and day > knowledge.until:
+            knowledge = knowledge.afterwards
+        return knowledge
 
     def for_hook(self, hook: Hook) -> tuple[ActiveRule, ...]:
         """Give the live rules of one hook."""
@@ -86,7 +105,7 @@ def load_from(folder: Traversable, registered: Mapping[str, Rule], catalog: Cata
     files = {
         entry.name: entry.read_bytes()
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
-        if entry.name.endswith(".toml")
+        if entry.name.endswith(".toml") and entry.name not in FOR_REVIEWERS
     }
     tables = {name: _parse(name, content, faults) for name, content in files.items()}
     sources = _read_sources(tables.get("sources.toml", {}), faults)
@@ -96,14 +115,16 @@ def load_from(folder: Traversable, registered: Mapping[str, Rule], catalog: Cata
         if (order := _read(OrderText, block, f"orders.toml, {key}", faults)) is not None
     }
     presentation = _read(Presentation, tables.get("presentation.toml", {}), "presentation.toml", faults)
-    texts = [
+    written = [
         (name.removesuffix(".toml"), text)
         for name, table in tables.items()
         if name not in _NOT_FAMILIES
         for block in table.get("rule", ())
         if (text := _read(RuleText, block, f"{name}, {block.get('id', 'a rule without id')}", faults))
     ]
-    active = dict(_match(texts, registered, faults))
+    texts = resolved(written, faults)
+    labels = labels_file.read_labels(tables.get(labels_file.FILE, {}), sources, catalog, faults)
+    active = dict(_match(texts, registered, labels, faults))
     if presentation is not None:
         for text in sorted((text for _, text in texts), key=lambda text: text.id):
             faults += (f"{text.id}: {fault}" for fault in _faults_of(text, sources, orders, presentation, registered))
@@ -164,9 +185,12 @@ def _read_sources(table: Mapping[str, Any], faults: list[str]) -> dict[str, Sour
 
 
 def _match(
-    texts: Iterable[tuple[str, RuleText]], registered: Mapping[str, Rule], faults: list[str]
+    texts: Iterable[tuple[str, RuleText]],
+    registered: Mapping[str, Rule],
+    labels: tuple[Label, ...],
+    faults: list[str],
 ) -> Iterator[tuple[str, ActiveRule]]:
-    """Pair every rule with its text; one without the other is a fault."""
+    """Pair every rule with its text; one without the other is a fault. A rule that asks for labels gets them all."""
     seen: set[str] = set()
     for family, text in texts:
         if text.id in seen:
@@ -178,8 +202,11 @@ def _match(
             continue
         if rule.family != family:
             faults.append(f"{text.id}: its text stands in {family}.toml, its rule in {rule.family}.py")
+        values: dict[str, Any] = {name: setting.value for name, setting in text.settings.items()}
+        if "labels" in rule.settings.model_fields:
+            values["labels"] = labels
         try:
-            settings = rule.settings.model_validate({k: s.value for k, s in text.settings.items()})
+            settings = rule.settings.model_validate(values)
         except ValidationError as error:
             faults += (f"{text.id}: settings.{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
             continue
@@ -198,13 +225,14 @@ def _faults_of(
     yield from (f"unknown source {key}" for key in sorted(set(cited) - sources.keys()))
     reasons = set(text.override_reasons) - presentation.override.reasons.keys()
     yield from (f"unknown override reason {reason}" for reason in sorted(reasons))
-    templates = {proposal.template for proposal in text.proposals} - orders.keys()
+    templates = {p.template for p in text.proposals} - {k for k, order in orders.items() if order.kind != "reschedule"}
     yield from (f"unknown draft order {template}" for template in sorted(templates))
     others = {*text.absorbs, *text.suppresses, *text.companion_of} - registered.keys()
     yield from (f"refers to an unknown rule {other}" for other in sorted(others))
     rule = registered.get(text.id)
     if rule is None:
         return
+    yield from number_faults(text, registered)
     for name, declared, worded in (
         ("card", rule.variants, text.cards.keys()),
         ("note", rule.notes, text.notes.keys()),
@@ -219,13 +247,21 @@ def _faults_of(
         for key in sorted(placeholders(wording) - text.settings.keys()):
             yield f"no setting {{{key}}} in {wording!r}"
     for wording in text.missing.values():
-        for key in sorted(placeholders(wording) - {"drug"}):
+        for key in sorted(placeholders(wording) - {"drug", "detail"}):
             yield f"nothing provides {{{key}}} in {wording!r}"
 
 
 def _presentation_faults(presentation: Presentation, sources: Mapping[str, Source]) -> Iterator[str]:
     if presentation.gates.adult_years.source not in sources:
         yield f"presentation.toml: unknown source {presentation.gates.adult_years.source}"
+    shown = presentation.cap.other_cards
+    for place, setting in (("gates.adult_years", presentation.gates.adult_years), ("cap.other_cards", shown)):
+        if not setting.label:
+            yield f"presentation.toml: {place}: needs a label"
+    if shown.source not in sources:
+        yield f"presentation.toml: unknown source {shown.source}"
+    if type(shown.value) is not int or shown.value < 1:  # the last card shown has to hold the rest
+        yield "presentation.toml: cap.other_cards must be a number of at least 1"
     if presentation.data_gap.missing.keys() != _GAP_KEYS:
         yield f"presentation.toml: data_gap.missing must word exactly {', '.join(sorted(_GAP_KEYS))}"
 
@@ -234,8 +270,18 @@ def _order_faults(orders: Mapping[str, OrderText], sources: Mapping[str, Source]
     for key, order in orders.items():
         if order.kind == "drug" and (_DRUG_SYSTEM, order.code or "") not in catalog.drug_codes:
             yield f"orders.toml, {key}: code {order.code} is not in the product's own table"
+        if order.kind == "service" and order.code and not _is_in_tables(order, catalog):
+            yield f"orders.toml, {key}: code {order.code} is not in the product's own table"
+        provided = _PROVIDED_TO_A_MOVE if order.kind == "reschedule" else frozenset()
+        for name in sorted((placeholders(order.label) | placeholders(order.description)) - provided):
+            yield f"orders.toml, {key}: nothing provides {{{name}}}"
         if order.dose_text is not None and order.dose_source not in sources:
             yield f"orders.toml, {key}: a dose without a known source"
+
+
+def _is_in_tables(order: OrderText, catalog: Catalog) -> bool:
+    pairs = pairs_of(Coding(order.code_system, order.code))
+    return any(pair in codes for codes in catalog.concept_codes.values() for pair in pairs)
 
 
 assert _families  # noqa: S101 - imported so that every rule is registered before the files are read

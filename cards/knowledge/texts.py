@@ -1,8 +1,9 @@
 """The shapes of the knowledge files: what a rule, a source and a draft order look like in TOML."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from cards.finding import Hook
 
@@ -37,11 +38,28 @@ class Source(_Text):
 
 
 class Setting(_Text):
-    """One number with its source."""
+    """One number with its source, its words, and the room that a site has; or the number of another rule.
 
-    value: Any
-    source: str
+    A site may choose freely from `least` to `most`; `weaker` is the direction in which the rule warns less. Where both
+    bounds are the number itself, no site may change it. The loader puts in what `same_as` leads to.
+    """
+
+    value: Any = None
+    source: str = ""
+    label: str = ""
+    unit: str = ""
+    least: int | float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    most: int | float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    weaker: Literal["lower", "higher"] | None = None
     note: str = ""
+    same_as: str | None = Field(default=None, pattern=r"^R\d\d\.[a-z][a-z0-9_]*$")
+
+    @model_validator(mode="after")
+    def _is_one_or_the_other(self) -> "Setting":
+        given = self.model_fields_set
+        if given != {"same_as"} and ("same_as" in given or not given >= {"value", "source"}):
+            raise ValueError("needs a value and its source, or same_as and nothing else")
+        return self
 
 
 class CardText(_Text):
@@ -95,7 +113,7 @@ class RuleText(_Text):
     then: str
     if_unknown: str
     shipped: Literal["live", "off"]
-    unknown_shown: bool
+    unknown_shown: bool | tuple[str, ...]
     hooks: tuple[Hook, ...] = Field(min_length=1)
     strength: str
     certainty: str
@@ -113,6 +131,12 @@ class RuleText(_Text):
     proposals: tuple[AlwaysProposed, ...] = ()
     notes: dict[str, str] = {}
     missing: dict[str, str] = {}
+
+    def shows_unknown(self, keys: Iterable[str]) -> bool:
+        """Whether "cannot tell" is said aloud when these facts are missing."""
+        if isinstance(self.unknown_shown, bool):
+            return self.unknown_shown
+        return not frozenset(self.unknown_shown).isdisjoint(keys)
 
     @property
     def wordings(self) -> tuple[str, ...]:
@@ -157,8 +181,29 @@ class DetailText(_Text):
     options: str
     note: str
     records: str
+    numbers: str
     unreviewed: str
     reviewed: str
+
+
+class NumberText(_Text):
+    """How the lines are worded that say where a number comes from."""
+
+    shipped: str
+    noted: str
+    ours: str
+    own: str
+    accepted: str
+    lower: str
+    higher: str
+
+
+class CapText(_Text):
+    """How many cards are shown, and how what does not fit is worded."""
+
+    other_cards: Setting
+    several_critical: str
+    more: str
 
 
 class Overriding(_Text):
@@ -174,17 +219,46 @@ class Presentation(_Text):
     gates: Gates
     data_gap: DataGapText
     detail: DetailText
+    numbers: NumberText
+    cap: CapText
     override: Overriding
 
 
-class OrderText(_Text):
-    """One draft order to offer; `dose_text` needs its source and the rule's word that its inputs were read."""
+# What stands in a draft order of each kind, and what may stand there besides
+_ORDER_MEMBERS = {
+    "drug": ({"intent", "display", "code"}, {"dose_text", "dose_source"}),
+    "service": ({"intent", "display"}, {"code", "code_system", "category_text"}),
+    "communication": ({"display"}, {"category_text"}),
+    "reschedule": (set[str](), set[str]()),
+}
 
-    kind: Literal["drug", "service"]
-    label: str
-    description: str
-    intent: Literal["order", "proposal"]
-    display: str
+
+class OrderText(_Text):
+    """One draft order to offer, or how the move of one to another day is worded ("reschedule").
+
+    `dose_text` needs its source and the rule's word that its inputs were read. `display` is the name of the drug or
+    service, or what a communication says.
+    """
+
+    kind: Literal["drug", "service", "communication", "reschedule"]
+    label: str = Field(min_length=1)
+    description: str = Field(min_length=1)
+    intent: Literal["order", "proposal"] | None = None
+    display: str = ""
+    code_system: str | None = None
     code: str | None = None
+    category_text: str | None = None
     dose_text: str | None = None
     dose_source: str | None = None
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> "OrderText":
+        needed, allowed = _ORDER_MEMBERS[self.kind]
+        said = self.model_fields_set - {"kind", "label", "description"}
+        faults = [f"{name} is missing" for name in sorted(needed - said)]
+        faults += [f"a {self.kind} has no {name}" for name in sorted(said - needed - allowed)]
+        if self.kind == "service" and (self.code is None) is not (self.code_system is None):
+            faults.append("code and code_system go together")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self

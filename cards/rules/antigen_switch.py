@@ -36,6 +36,7 @@ class Switch:
     previous: str
     ordered: str
     last_given: ClinicalDate
+    until: str
     progressed: ClinicalDate
     days_after: Days
 
@@ -50,6 +51,7 @@ class _BcmaTherapy:
     is_car_t: bool
     first: ClinicalDate | None
     last: ClinicalDate | None
+    is_ongoing: bool
     is_sure: bool
     target_known: bool
     end_reason: EndReason | None
@@ -104,6 +106,7 @@ def _bcma_therapies(history: TreatmentHistory) -> Iterator[_BcmaTherapy]:
             is_car_t=False,
             first=course.first_dose,
             last=course.last_dose,
+            is_ongoing=course.ongoing,
             is_sure=course.is_proven_or_reported,
             target_known=True,
             end_reason=course.end_reason,
@@ -120,6 +123,7 @@ def _bcma_therapies(history: TreatmentHistory) -> Iterator[_BcmaTherapy]:
             is_car_t=True,
             first=infusion.infused,
             last=infusion.infused,
+            is_ongoing=False,
             is_sure=infusion.certainty is Certainty.STATED and infusion.tier is not Tier.PRESUMPTIVE,
             target_known=target is Answer.YES,
             end_reason=None,
@@ -146,7 +150,8 @@ def _of_the_latest(judged: list[tuple[_BcmaTherapy, Conclusion]]) -> list[Conclu
     """Leave it open where vague dates hide which of several therapies was the last, and that makes a difference."""
     answers = [answer for _, answer in judged]
     days = {therapy.last for therapy, _ in judged}
-    if len(days) <= 1 or len({answer.outcome for answer in answers}) <= 1:
+    is_one_day = len(days) <= 1 and all(day is None or day.is_exact for day in days)
+    if is_one_day or len({answer.outcome for answer in answers}) <= 1:
         return answers
     vague = max((therapy for therapy, _ in judged), key=lambda therapy: therapy.last.width if therapy.last else 0)
     return [cannot_tell(Missing("therapy_dates", vague.name), evidence=vague.sources)]
@@ -241,6 +246,7 @@ def _progressed(
             previous=therapy.name,
             ordered=order.drug.name if order.drug else "CAR T cells",
             last_given=last,
+            until="still listed as ongoing" if therapy.is_ongoing else f"last dose {last}",
             progressed=on,
             days_after=Days(max(days.fewest, 0), max(days.most, 0)),
         ),

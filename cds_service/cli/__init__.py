@@ -8,6 +8,7 @@ from cards.knowledge.loader import KnowledgeError
 from cards.knowledge.loader import load as load_knowledge
 from cds_service import __version__, telemetry
 from cds_service.app import create_app
+from cds_service.cli.cards import cards
 from cds_service.cli.catalogue import catalogue
 from cds_service.cli.config import config
 from cds_service.cli.demo import run_demo
@@ -15,11 +16,13 @@ from cds_service.cli.history import history
 from cds_service.cli.hook import hook
 from cds_service.cli.mapping import mapping
 from cds_service.cli.probe import probe
+from cds_service.cli.rules import rules
 from cds_service.configuration import load_configuration
 from cds_service.errors import SettingsError
 from cds_service.folders import shared_folder
 from cds_service.metrics import Metrics
 from cds_service.server import Server
+from cds_service.site_numbers import expired
 from fhir_mapping.catalog.loader import CatalogError
 
 _START_FAILED = 2
@@ -40,6 +43,8 @@ def serve() -> None:
         settings, site = configuration.settings, configuration.site
         if settings.development_switches:
             telemetry.warn("development switches are on: not for real patients", switches=settings.development_switches)
+        for place in expired(site, settings.today()):
+            telemetry.warn("an accepted risk has expired: the shipped number is in force again", place=place)
         metrics = Metrics(shared_folder())
         app = create_app(settings, site, metrics=metrics)
     except (SettingsError, KnowledgeError, CatalogError) as error:
@@ -55,9 +60,11 @@ def demo(as_json: bool) -> None:
     sys.exit(run_demo(as_json=as_json))
 
 
+main.add_command(cards)
 main.add_command(catalogue)
 main.add_command(config)
 main.add_command(history)
 main.add_command(hook)
 main.add_command(mapping)
 main.add_command(probe)
+main.add_command(rules)

@@ -20,6 +20,7 @@ from cds_service.errors import SettingsError
 from cds_service.onboarding import onboarding_sheet
 from cds_service.settings import PREFIX
 from cds_service.site import Site
+from cds_service.site_numbers import expired, numbers_in_force
 from fhir_mapping.catalog.loader import CatalogError
 from fhir_mapping.catalog.loader import load as load_catalog
 from fhir_mapping.catalog.site_map import count_added
@@ -33,6 +34,7 @@ _SECRET = "(set, never shown)"  # noqa: S105 - what stands in its place
 # Whatever setting is added later stays hidden until it is named here.
 _HARMLESS = frozenset(
     {"env", "auth", "as_of", "time_zone", "algorithms", "replay", "dialect", "unsupported_resource_types", "template"}
+    | {"rule", "setting", "until"}
 )
 
 
@@ -69,6 +71,10 @@ def check() -> None:
     for number, path in enumerate(site.concept_maps):
         codes, texts = count_added(load_catalog(), read_concept_map(path).entries)
         click.echo(f"concept_maps[{number}]: adds {codes} codes and {texts} texts")
+    for own in numbers_in_force(site, load_knowledge(), settings.today()):
+        click.echo(f"{own.place}: {own.value} ({own.words})")
+    for place in expired(site, settings.today()):
+        click.echo(f"warning: {place} has expired: the shipped number is in force again")
     for switch in settings.development_switches:
         click.echo(f"{switch}: for synthetic data only")
 
@@ -127,6 +133,8 @@ def _entries(configuration: Configuration) -> Iterator[_Entry]:
     for entry in _entries_of("site", site, given):
         taken = entry.name.removeprefix("site.") in from_environment
         yield _Entry(entry.name, entry.value, "environment") if taken else entry
+    for own in numbers_in_force(site, load_knowledge(), settings.today()):
+        yield _Entry(f"site.{own.place}", own.value, own.words)
 
 
 def _given_in(path: Path | None) -> Mapping[str, Any]:
@@ -137,6 +145,8 @@ def _given_in(path: Path | None) -> Mapping[str, Any]:
 def _entries_of(place: str, model: BaseModel, given: Mapping[str, Any]) -> Iterator[_Entry]:
     for field in type(model).model_fields:
         name, value = f"{place}.{field}", getattr(model, field)
+        if isinstance(value, dict) and value:
+            continue  # the numbers of rules, which are listed as they are in force
         if isinstance(value, BaseModel):
             yield from _entries_of(name, value, given.get(field, {}))
         elif value and isinstance(value, tuple) and isinstance(value[0], BaseModel):
@@ -158,4 +168,4 @@ def _shown(entry: _Entry, *, redacted: bool) -> Any:
     field = entry.name.rpartition(".")[2].removeprefix(PREFIX).lower()
     if redacted and field not in _HARMLESS and entry.origin != "default":
         return f"{_HIDDEN[:-1]}, {len(value)} values)" if isinstance(value, tuple) else _HIDDEN
-    return [str(part) for part in value] if isinstance(value, tuple) else str(value)
+    return [str(part) for part in value] if isinstance(value, tuple | dict) else str(value)

@@ -1,4 +1,4 @@
-"""The demonstration: the real service on loopback, nine synthetic patients, and each card as a clinician reads it."""
+"""The demonstration: the real service on loopback, synthetic patients, and each card as a clinician reads it."""
 
 import json
 import os
@@ -140,8 +140,11 @@ def _suggestion_lines(suggestion: dict[str, Any]) -> Iterator[str]:
     mark = "recommended" if suggestion["isRecommended"] else "offered"
     (action,) = suggestion["actions"]
     resource = action["resource"]
-    kind = f"{resource['resourceType']}, {resource['status']}, {resource['intent']}"
-    yield f"     => {suggestion['label']} ({mark}): {kind}"
+    if action["type"] == "update":
+        yield f"     => {suggestion['label']} ({mark}): {resource['resourceType']} {resource['id']}, changed"
+        return
+    said = (resource.get(name) for name in ("resourceType", "status", "intent"))
+    yield f"     => {suggestion['label']} ({mark}): {', '.join(filter(None, said))}"
     for dosage in resource.get("dosageInstruction", ()):
         if "text" in dosage:
             yield f"        dose: {dosage['text']}"

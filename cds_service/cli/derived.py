@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from cds_service.cli.timeline import Facts, said, span_of
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.episodes import car_t_episodes
-from fhir_mapping.lines import Line, lines_of_therapy
+from fhir_mapping.lines import lines_of_therapy
 from fhir_mapping.model.dates import Answer
 from fhir_mapping.model.episodes import CarTEpisode
 from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.lines import Line
 from fhir_mapping.model.treatment import SourceRef, TransplantKind
 from fhir_mapping.model.vocabulary import Drug
 from fhir_mapping.refractory import ClassExposure, penta_drug, triple_class

@@ -159,7 +159,7 @@ def refused_in(text: str, catalog: Catalog, about: Therapies = _OTHER) -> Therap
     `about` is what the record that holds the text is about; without it the text itself must name the therapy.
     """
     everything = words(text)
-    if _has_any(everything, "refusal", "taken_back"):
+    if _refusing_words().isdisjoint(everything) or _has_any(everything, "refusal", "taken_back"):
         return _OTHER
     clauses = [clause for part in _DASH.split(text) for clause in _clauses(part)]
     named = [_treatments_in(clause, catalog) for clause in clauses]
@@ -170,6 +170,14 @@ def refused_in(text: str, catalog: Catalog, about: Therapies = _OTHER) -> Therap
         for start, end in _refusals_at(clause, is_reason=bool(about)):
             refused |= _meant(start, end, named, number, about)
     return refused
+
+
+@cache
+def _refusing_words() -> frozenset[str]:
+    """List the words without which no text refuses anything: most texts of a chart are read no further."""
+    page = care_words()
+    phrases = (phrase for key in ("words", "phrases", "reasons") for phrase in page.phrases["refusal", key])
+    return frozenset(phrase[0] for phrase in phrases) | frozenset(page.pages["refusal"]["not_words"])
 
 
 def _clauses(text: str) -> Iterator[Words]:

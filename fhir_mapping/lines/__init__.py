@@ -15,27 +15,32 @@ Known limits: a switch because of toxicity widens the range and no more; steroid
 
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.lines.documented import with_documented
-from fhir_mapping.lines.possible import possible_lines
+from fhir_mapping.lines.possible import possible_lines, told
 from fhir_mapping.lines.proven import proven_lines
-from fhir_mapping.lines.result import Line, LineCount
 from fhir_mapping.lines.starts import chart_of
 from fhir_mapping.lines.wording import finished, reasons_of
 from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.lines import LineCount
 from fhir_mapping.refractory import all_treatment_was_read
 
-__all__ = ["Line", "LineCount", "lines_of_therapy"]
+
+def count_of_lines(history: TreatmentHistory, catalog: Catalog) -> LineCount:
+    """Count the lines of therapy without telling them: all that a rule asks for, and most of the work spared."""
+    chart = chart_of(history, catalog)
+    proven, possible = proven_lines(chart), possible_lines(chart)
+    most = possible.most if all_treatment_was_read(history) else None
+    return with_documented(LineCount(len(proven), most, (), ()), chart, proven, possible)
 
 
 def lines_of_therapy(history: TreatmentHistory, catalog: Catalog) -> LineCount:
-    """Count the lines of therapy; steroids and supportive drugs make none, doses without any date one at most."""
+    """Count and tell the lines; steroids and supportive drugs make none, doses without any date one at most."""
     chart = chart_of(history, catalog)
-    proven = proven_lines(chart)
-    possible = possible_lines(chart, proven)
+    proven, possible = proven_lines(chart), possible_lines(chart)
     reasons = reasons_of(chart, by_progression=possible.is_split_by_progression, by_doubt=possible.is_split_by_doubt)
     counted = LineCount(
         minimum=len(proven),
         maximum=possible.most if all_treatment_was_read(history) else None,
-        lines=tuple(finished(draft, proven) for draft in possible.drafts),
+        lines=tuple(finished(draft, proven) for draft in told(possible, chart, proven)),
         reasons=tuple(reasons),
     )
     return with_documented(counted, chart, proven, possible)

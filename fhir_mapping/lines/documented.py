@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 from fhir_mapping.lines.possible import Draft, Possible
 from fhir_mapping.lines.proven import Proven
-from fhir_mapping.lines.result import LineCount
 from fhir_mapping.lines.starts import Chart
 from fhir_mapping.model.care import DocumentedLine
 from fhir_mapping.model.dates import Answer, ClinicalDate
+from fhir_mapping.model.lines import LineCount
 
 _DISAGREES = "Line {number} was documented{on}, but the treatment on record makes {computed}."
 _DIFFERS = "The documented line numbers contradict each other."

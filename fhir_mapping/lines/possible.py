@@ -21,10 +21,14 @@ Draft = dict[Start, str]  # what belongs to a line, each with the reason; what b
 
 @dataclass(frozen=True, slots=True)
 class Possible:
-    """The most lines there may have been, and those that the chart shows if nothing unrecorded divided them."""
+    """The most lines there may have been, and those that the chart shows if nothing unrecorded divided them.
+
+    `drafts` holds what may have begun a line, and `belongs` says of all else of which line it is part: see `told`.
+    """
 
     most: int
     drafts: list[Draft]
+    belongs: Mapping[Start, Part | None]
     is_split_by_progression: bool
     is_split_by_doubt: bool
 
@@ -34,7 +38,7 @@ class Possible:
         return self.most - len(self.drafts)
 
 
-def possible_lines(chart: Chart, proven: Proven) -> Possible:
+def possible_lines(chart: Chart) -> Possible:
     """Put every start into the line to which it certainly belongs, and count the lines that may have been."""
     reaches = Reaches(chart)
     parts = Parts(chart, reaches)
@@ -50,7 +54,8 @@ def possible_lines(chart: Chart, proven: Proven) -> Possible:
     alone = [*chart.infusions, *(transplant for transplant in chart.transplants if belongs[transplant] is None)]
     return Possible(
         most=len(alone) + most,
-        drafts=_told([*({start: ""} for start in alone), *regimens], belongs, chart, proven),
+        drafts=[*({start: ""} for start in alone), *regimens],
+        belongs=belongs,
         is_split_by_progression=most > recorded,
         is_split_by_doubt=recorded > len(regimens),
     )
@@ -69,10 +74,11 @@ def _regimens(courses: list[list[Start]], reaches: Reaches) -> list[Draft]:
     ]
 
 
-def _told(drafts: list[Draft], belongs: Mapping[Start, Part | None], chart: Chart, proven: Proven) -> list[Draft]:
-    """Add what belongs to each line, and say why it is one."""
+def told(possible: Possible, chart: Chart, proven: Proven) -> list[Draft]:
+    """Add what belongs to each line, and say why it is one, in the order of their beginnings."""
+    drafts = [dict(draft) for draft in possible.drafts]
     line_of = {start: draft for draft in drafts for start in draft}
-    for start, part in sorted(belongs.items(), key=lambda item: item[0].order):
+    for start, part in sorted(possible.belongs.items(), key=lambda item: item[0].order):
         if part is not None:
             line_of[start] = line_of[part.of]
             line_of[start][start] = part.why

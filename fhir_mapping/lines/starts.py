@@ -164,7 +164,8 @@ def chart_of(history: TreatmentHistory, catalog: Catalog) -> Chart:
         if prepared.get(Answer.YES):
             chart.preparations.append(prepared[Answer.YES])
         else:
-            chart.drugs.append(replace(start, certain=start.certain and Answer.UNKNOWN not in prepared))
+            is_open = start.certain and Answer.UNKNOWN in prepared
+            chart.drugs.append(replace(start, certain=False) if is_open else start)
     dated = [start.begins for start in chart.drugs if start.is_dated]
     undated = {start.key: start for start in chart.drugs if not start.is_dated}
     widest = max((begins.latest - begins.earliest for begins in dated), default=timedelta(0))

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from fhir_mapping.lines.proven import Proven
-from fhir_mapping.lines.result import Line
 from fhir_mapping.lines.starts import Chart, Start
 from fhir_mapping.model.dates import earliest_of, latest_of
+from fhir_mapping.model.lines import Line
 from fhir_mapping.model.treatment import Course, EndReason, Transplant, TransplantKind
 from fhir_mapping.model.vocabulary import Tier
 from fhir_mapping.refractory import all_treatment_was_read

@@ -1,7 +1,7 @@
 """The treatment history: what a patient was given, as far as the chart says, each fact with its source."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from typing import TypeVar
@@ -17,6 +17,8 @@ from fhir_mapping.model.care import (
 )
 from fhir_mapping.model.coverage import Coverage
 from fhir_mapping.model.dates import Answer, ClinicalDate, latest_of
+from fhir_mapping.model.derived import Derived
+from fhir_mapping.model.lines import LineCount
 from fhir_mapping.model.orders import ProposedOrder
 from fhir_mapping.model.patient import Allergen, Allergy, Diagnosis, Person, Problem
 from fhir_mapping.model.results import DiseaseStatus, Finding, LabResult, LabTest, SerologyResult
@@ -89,6 +91,20 @@ class TreatmentHistory:
     recognised: tuple[Recognition, ...] = ()
     unmapped: tuple[UnmappedDrug, ...] = ()
     gaps: tuple[DataGap, ...] = ()
+    derived: Derived | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def lines(self) -> LineCount:
+        """Count the lines of therapy; nobody who cannot tell is taken to say "none"."""
+        return self.derived.lines() if self.derived else LineCount(0, None, (), ())
+
+    def exposed_to(self, drug_class: DrugClass) -> Answer:
+        """Whether any drug of a class was given."""
+        return self.derived.exposed_to(drug_class) if self.derived else Answer.UNKNOWN
+
+    def refractory_to(self, drug_id: str) -> Answer:
+        """Whether the myeloma is refractory to a substance, by the id of a drug."""
+        return self.derived.refractory_to(drug_id) if self.derived else Answer.UNKNOWN
 
     @property
     def today(self) -> ClinicalDate:
@@ -108,15 +124,22 @@ class TreatmentHistory:
         """Give the most recent result of a test.
 
         Of several that may be the latest, one that could not be read hides the others, and else the lowest counts, or
-        the highest where that is the careful choice. If one without a date may be it, neither day nor value is known.
+        the highest where that is the careful choice; but where vague dates hide which of them is the latest, its value
+        may be any of theirs. If one without a date may be it, neither day nor value is known.
         """
         latest = _latest([lab for lab in self.labs if lab.test is test])
         undated = next((lab for lab in latest if lab.on is None), None)
         if undated is not None:
             return undated._replace(low=0.0, high=math.inf)
         if test.highest_counts:
-            return min(latest, key=lambda lab: (lab.is_readable, -lab.high, -lab.low), default=None)
-        return min(latest, key=lambda lab: (lab.is_readable, lab.high, lab.low), default=None)
+            chosen = min(latest, key=lambda lab: (lab.is_readable, -lab.high, -lab.low), default=None)
+        else:
+            chosen = min(latest, key=lambda lab: (lab.is_readable, lab.high, lab.low), default=None)
+        days = {lab.on for lab in latest if lab.on is not None}
+        if chosen is None or not chosen.is_readable or (len(days) == 1 and (len(latest) == 1 or days.pop().is_exact)):
+            return chosen
+        low, high = min(lab.low for lab in latest), max(lab.high for lab in latest)
+        return chosen._replace(low=low, high=high, on=latest_of([lab.on for lab in latest if lab.on is not None]))
 
     def latest_serology(self, test: str) -> SerologyResult | None:
         """Give the most recent result of a test for an infection or for antibodies, by its concept.

@@ -1,6 +1,6 @@
 """What is ordered: the drafts of the request that rules judge."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fhir_mapping.model.dates import ClinicalDate
@@ -14,13 +14,17 @@ class OrderKind(StrEnum):
     CAR_T_INFUSION = "CAR T infusion"
     T_CELL_COLLECTION = "T-cell collection"
     LYMPHODEPLETION = "lymphodepletion"
+    CAR_T_REFERRAL = "CAR T evaluation"
     OTHER_WATCHED = "other watched order"
     UNRECOGNISED = "unrecognised treatment"
 
 
 @dataclass(frozen=True, slots=True)
 class ProposedOrder:
-    """A draft order of this request; `judged` is false for drafts that are only context (order-select)."""
+    """A draft order of this request; `judged` is false for drafts that are only context (order-select).
+
+    `raw` is the JSON that came, for an answer that hands it back; none for a draft that cannot be handed back.
+    """
 
     reference: ChartText
     kind: OrderKind
@@ -29,6 +33,7 @@ class ProposedOrder:
     judged: bool
     systemic: bool
     label: ChartText
+    raw: bytes = field(default=b"", compare=False, repr=False)
 
     @property
     def is_car_t_step(self) -> bool:

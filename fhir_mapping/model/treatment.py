@@ -46,7 +46,10 @@ class Exposure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """Doses of one drug without a long gap, from one or more records; `last_dose` is None when no record dates it."""
+    """Doses of one drug without a long gap, from one or more records; `last_dose` is None when no record dates it.
+
+    `ended` tells that a record of the whole course, not of a single dose, is closed.
+    """
 
     drug: Drug
     first_dose: ClinicalDate | None
@@ -56,6 +59,7 @@ class Course:
     certainty: Certainty
     end_reason: EndReason | None
     sources: tuple[SourceRef, ...]
+    ended: Answer = Answer.NO
 
     @property
     def is_proven_or_reported(self) -> bool:

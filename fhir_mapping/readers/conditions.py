@@ -7,11 +7,13 @@ from functools import lru_cache
 from msgspec import UNSET, Raw
 
 from fhir_mapping import wire
+from fhir_mapping.catalog.care_words import refused_in
 from fhir_mapping.catalog.codes import codings_of
 from fhir_mapping.catalog.loader import Catalog, texts_of
 from fhir_mapping.catalog.phrases import DiagnosisWords, Said, read_diagnosis, read_words
 from fhir_mapping.catalog.texts import words
 from fhir_mapping.elements import Concepts, concepts_in
+from fhir_mapping.model.care import Refusal, RefusedTherapy
 from fhir_mapping.model.dates import Answer, ClinicalDate
 from fhir_mapping.model.history import DataGap, GapCode
 from fhir_mapping.model.patient import OTHER_B_CELLS, Allergen, Allergy, Problem
@@ -73,13 +75,27 @@ class ComfortCare:
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """What the code of a condition stands for; a problem is possible where its words leave it open."""
+    """What the code of a condition stands for; a problem is possible where its words leave it open.
+
+    `refused` are the T-cell-redirecting therapies that its words call refused, or not suitable for the patient.
+    """
 
     concepts: frozenset[str]
     problems: tuple[tuple[str, Certainty], ...]
+    refused: tuple[RefusedTherapy, ...]
 
 
-Fact = MyelomaEntry | ComfortCare | Progression | CarTInfusion | Transplant | Problem | Allergy | UnrecognisedTreatment
+Fact = (
+    MyelomaEntry
+    | ComfortCare
+    | Progression
+    | CarTInfusion
+    | Transplant
+    | Problem
+    | Allergy
+    | Refusal
+    | UnrecognisedTreatment
+)
 
 
 def names_myeloma(condition: wire.Condition, catalog: Catalog) -> bool:
@@ -93,7 +109,7 @@ def read_condition(condition: wire.Condition, context: Context) -> Iterator[Fact
         return
     meaning = _meaning(condition.code, context.catalog)
     concepts = meaning.concepts
-    if not concepts and not meaning.problems:
+    if not (concepts or meaning.problems or meaning.refused):
         return
     verification = _codes(condition.verification_status)
     if verification & _WRONG:
@@ -109,6 +125,8 @@ def read_condition(condition: wire.Condition, context: Context) -> Iterator[Fact
         certainty = Certainty.POSSIBLE if unproven else context.certainty(condition)
         yield from _history_of_cells(concepts, certainty, source)
         yield from _problems(condition, meaning, certainty, recorded, context)
+    if meaning.refused and not unproven and _is_current(condition, context):
+        yield from (Refusal(label_of(condition.code), recorded, source, therapy) for therapy in meaning.refused)
     if concepts & _CELL_THERAPY:
         yield UnrecognisedTreatment(label_of(condition.code), may_be_cell_therapy=True, source=source)
     if "sulfonamide-allergy" in concepts:
@@ -125,7 +143,13 @@ def _meaning(code: wire.Concept, catalog: Catalog) -> _Meaning:
     other = _other_b_cells(code, catalog, in_words=not concepts)
     if other is not None:
         problems[OTHER_B_CELLS] = other
-    return _Meaning(concepts, tuple(problems.items()))
+    refused = frozenset().union(*(refused_in(text, catalog) for text in texts_of(code)))
+    return _Meaning(concepts, tuple(problems.items()), tuple(sorted(refused)))
+
+
+def _is_current(condition: wire.Condition, context: Context) -> bool:
+    is_over = condition.abatement_date_time is not None or not _codes(condition.clinical_status) <= _CURRENT
+    return not is_over and context.certainty(condition) is Certainty.STATED
 
 
 def _other_b_cells(code: wire.Concept, catalog: Catalog, *, in_words: bool) -> Certainty | None:

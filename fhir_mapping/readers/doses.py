@@ -153,6 +153,20 @@ def _start_of_dosage(dosage: wire.Dosage) -> str | None:
     return repeat.bounds_period.start if repeat and repeat.bounds_period else None
 
 
+def planned_start(order: wire.MedicationRequest, dosages: tuple[wire.Dosage, ...]) -> str | None:
+    """Give the first day that the dosages of an order name, else the start of its supply."""
+    for dosage in dosages:
+        if dosage.timing is None:
+            continue
+        if dosage.timing.event:
+            return min(dosage.timing.event)
+        bounds = dosage.timing.repeat.bounds_period if dosage.timing.repeat else None
+        if bounds is not None and bounds.start is not None:
+            return bounds.start
+    dispense = wire.decode(order.dispense_request, wire.DispenseRequest)
+    return dispense.validity_period.start if dispense and dispense.validity_period else None
+
+
 def in_force(use: wire.MedicationUse, standing: Standing, certainty: Certainty, context: Context) -> Answer:
     """Whether a drug protects on the day of the request; an administered dose is judged by its date alone."""
     if standing is Standing.ON_HOLD or type(use) is wire.MedicationAdministration:

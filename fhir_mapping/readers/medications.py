@@ -6,6 +6,7 @@ from msgspec import UNSET
 
 from fhir_mapping import wire
 from fhir_mapping.catalog.loader import DrugMatch
+from fhir_mapping.model.care import PlannedCare
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.treatment import (
     CarTInfusion,
@@ -20,16 +21,19 @@ from fhir_mapping.model.vocabulary import Certainty, Drug, DrugClass, Tier
 from fhir_mapping.readers.context import Context, Standing, medication_of, source_of
 from fhir_mapping.readers.doses import doses_of, in_force, starts_ahead
 from fhir_mapping.readers.linked import orders_of
+from fhir_mapping.readers.plans import planned_product
 from fhir_mapping.readers.reasons import end_reason
 from fhir_mapping.readers.routes import dosages_of, is_systemic
 from fhir_mapping.readers.standings import standing_of
 
-Fact = Exposure | CarTInfusion | SupportiveCare | Progression | UnrecognisedTreatment | OtherCellTherapy
+Fact = Exposure | CarTInfusion | SupportiveCare | Progression | UnrecognisedTreatment | OtherCellTherapy | PlannedCare
 
 _PRESUMED = frozenset({wire.MedicationRequest, wire.MedicationDispense})
 # Looking a member up in its Enum costs as much as a call in Python 3.11, and these are wanted for every record
 _ENDED, _ON_HOLD, _NOT_GIVEN, _PLANNED = Standing.ENDED, Standing.ON_HOLD, Standing.NOT_GIVEN, Standing.PLANNED
-_POSSIBLE, _CAR_T, _STEROID = Certainty.POSSIBLE, DrugClass.CAR_T, DrugClass.STEROID
+_ACTIVE = Standing.ACTIVE
+_POSSIBLE, _STATED, _PROVEN = Certainty.POSSIBLE, Certainty.STATED, Tier.PROVEN
+_CAR_T, _STEROID = DrugClass.CAR_T, DrugClass.STEROID
 
 
 def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]:
@@ -46,15 +50,56 @@ def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]
         standing = Standing.POSSIBLE  # what we do not understand may turn it round
     if match.is_known_other:
         return _read_other(use, match, standing, context)
+    if standing is _ENDED and type(use) is wire.MedicationAdministration:
+        dose = _plain_dose(use, match, concept, context)
+        if dose is not None:
+            return (dose,)
+    plans = _planned_cells(use, match, standing, context) if type(use) is wire.MedicationRequest else ()
     if type(use) in _PRESUMED and (standing is _ON_HOLD or not context.linked.not_taken.isdisjoint(orders_of(use))):
-        return ()  # an order that waits, or that the patient does not follow, is neither a dose nor cover
-    if standing is Standing.ACTIVE and starts_ahead(use, context):
-        return ()
+        return plans  # an order that waits, or that the patient does not follow, is neither a dose nor cover
+    if standing is _ACTIVE and starts_ahead(use, context):
+        return plans
     if not match.drugs:
         first, last, _ = doses_of(use, standing, context)
         source = source_of(use, _date_of_record(use, last or first, context))
         return (UnrecognisedTreatment(match.text, match.may_be_cell_therapy, source),)
-    return tuple(_read_known(use, match, concept, standing, context))
+    return (*plans, *_read_known(use, match, concept, standing, context))
+
+
+def _plain_dose(
+    use: wire.MedicationAdministration, match: DrugMatch, concept: wire.Concept, context: Context
+) -> Exposure | None:
+    """Read a dose with nothing to it but a drug and a day, as most are: without detours. None for any other."""
+    if (
+        len(match.drugs) != 1
+        or use.effective_date_time is None
+        or use.status_reason is not UNSET
+        or use.reason_code is not UNSET
+        or use.modifier_extension is not UNSET
+        or use.implicit_rules is not None
+        or match.certainty is _POSSIBLE
+    ):
+        return None
+    (drug,) = match.drugs
+    if not drug.antimyeloma or drug.covers or drug.drug_class is _CAR_T:
+        return None
+    if drug.drug_class is _STEROID and (use.dosage is not UNSET or not is_systemic(concept, (), context)):
+        return None
+    on = context.past_day(use.effective_date_time, "MedicationAdministration")
+    context.recognised += match.recognised
+    return Exposure(drug, on, on, False, True, _PROVEN, _STATED, source_of(use, on))
+
+
+def _planned_cells(
+    order: wire.MedicationRequest, match: DrugMatch, standing: Standing, context: Context
+) -> tuple[PlannedCare, ...]:
+    """Read an order of CAR T cells that stands: no infusion, but the plan of one."""
+    if standing is not _ACTIVE and standing is not _ON_HOLD:
+        return ()
+    is_sure = standing is _ACTIVE and match.certainty is Certainty.STATED
+    return tuple(
+        planned_product(order, drug, context, is_sure=is_sure) for drug in match.drugs if drug.drug_class is _CAR_T
+    )
 
 
 def _read_other(

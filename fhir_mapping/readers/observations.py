@@ -39,13 +39,16 @@ Fact = LabResult | SerologyResult | DiseaseStatus | Progression | EyeExamination
 
 def read_observations(observations: Iterable[wire.Observation], context: Context) -> Iterator[Fact]:
     """Turn observations into facts; of a test of which only the newest result counts, older ones are passed over."""
-    newest = context.observed.newest if context.observed is not None else frozenset()
+    wanted = context.observed
     series: dict[str, list[tuple[date, wire.Observation]]] = defaultdict(list)
     for observation in observations:
         meaning = meaning_of(observation.code, context.catalog)
-        if meaning is not None and meaning.only is not None and meaning.only.test in newest:
-            series[meaning.only.test].append((_latest_day(observation, context), observation))
-        else:
+        only = meaning.only.test if meaning is not None and meaning.only is not None else None
+        if wanted is None or only is None:
+            yield from read_observation(observation, context)
+        elif only in wanted.newest:
+            series[only].append((_latest_day(observation, context), observation))
+        elif only in wanted.concepts or observation.component is not UNSET:
             yield from read_observation(observation, context)
     for results in series.values():
         since = date.min

@@ -1,14 +1,17 @@
 """Draft orders of the request: MedicationRequest and ServiceRequest, with or without details."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from fhir_mapping import wire
+from fhir_mapping.catalog.care_words import speaks_of_evaluation
 from fhir_mapping.catalog.loader import texts_of
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.orders import OrderKind, ProposedOrder
 from fhir_mapping.model.vocabulary import ChartText, Drug, DrugClass
 from fhir_mapping.readers.context import Context, label_of, medication_of, source_of
+from fhir_mapping.readers.doses import planned_start
 from fhir_mapping.readers.procedures import ProcedureMatch, match_procedure
 from fhir_mapping.readers.routes import dosages_of, is_systemic
 
@@ -27,14 +30,18 @@ UNREADABLE_ORDER = ProposedOrder(
 )
 
 
-def read_order(order: DraftOrder, context: Context, *, judged: bool) -> Iterator[ProposedOrder]:
-    """Turn a draft into the watched orders it contains; none for a draft that no rule looks at."""
+def read_order(order: DraftOrder, context: Context, *, judged: bool, raw: bytes = b"") -> Iterator[ProposedOrder]:
+    """Turn a draft into the watched orders it contains; none for a draft that no rule looks at.
+
+    `raw` is the JSON of the draft, where an answer may hand it back.
+    """
     if order.status in _NOT_BEING_PLACED or order.do_not_perform:
         return
     if isinstance(order, wire.MedicationRequest):
-        yield from _read_drug_order(order, context, judged=judged)
+        found = _read_drug_order(order, context, judged=judged)
     else:
-        yield from _read_service_order(order, context, judged=judged)
+        found = _read_service_order(order, context, judged=judged)
+    yield from (replace(each, raw=raw) for each in found)
 
 
 def _read_drug_order(order: wire.MedicationRequest, context: Context, *, judged: bool) -> Iterator[ProposedOrder]:
@@ -72,6 +79,8 @@ def _read_service_order(order: wire.ServiceRequest, context: Context, *, judged:
         kind = OrderKind.UNRECOGNISED
     elif labs.intersection(context.catalog.recognition["watched"]["lab_concepts"]):
         kind = OrderKind.OTHER_WATCHED
+    elif speaks_of_evaluation(tuple(texts_of(order.code)), context.catalog):
+        kind, judged = OrderKind.CAR_T_REFERRAL, False  # context alone: no chart is read for it
     else:
         return
     yield _order(order, kind, product, order.code, context, judged=judged)
@@ -94,7 +103,7 @@ def _order(
     dosages: tuple[wire.Dosage, ...] = ()
     if isinstance(order, wire.MedicationRequest):
         dosages = dosages_of(order)
-        planned = _planned_start(order, dosages)
+        planned = planned_start(order, dosages)
         label = label_of(concept) or ChartText((order.medication_reference or wire.Reference()).display or "")
     else:
         planned = order.occurrence_date_time or (order.occurrence_period or wire.NO_PERIOD).start
@@ -108,19 +117,6 @@ def _order(
         systemic=is_systemic(concept, dosages, context),
         label=label,
     )
-
-
-def _planned_start(order: wire.MedicationRequest, dosages: tuple[wire.Dosage, ...]) -> str | None:
-    for dosage in dosages:
-        if dosage.timing is None:
-            continue
-        if dosage.timing.event:
-            return min(dosage.timing.event)
-        bounds = dosage.timing.repeat.bounds_period if dosage.timing.repeat else None
-        if bounds is not None and bounds.start is not None:
-            return bounds.start
-    dispense = wire.decode(order.dispense_request, wire.DispenseRequest)
-    return dispense.validity_period.start if dispense and dispense.validity_period else None
 
 
 def _planned_day(text: str | None, order: DraftOrder, context: Context) -> ClinicalDate | None:

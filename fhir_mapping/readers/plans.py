@@ -1,4 +1,4 @@
-"""Stored ServiceRequest and Appointment: what is planned, and what was declined."""
+"""Stored ServiceRequest and Appointment, and stored orders of CAR T cells: what is planned, and what was declined."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +20,9 @@ from fhir_mapping.model.care import PlanKind, PlannedCare, PlanState, Refusal, R
 from fhir_mapping.model.dates import ClinicalDate, parse
 from fhir_mapping.model.vocabulary import Certainty, Drug, DrugClass
 from fhir_mapping.readers.context import Context, label_of, source_of
+from fhir_mapping.readers.doses import planned_start
 from fhir_mapping.readers.procedures import match_procedure
+from fhir_mapping.readers.routes import dosages_of
 
 # None: a plan that was called off is none any more
 _REQUESTS = {
@@ -103,8 +105,15 @@ def read_appointment(appointment: wire.Appointment, context: Context) -> Iterato
         yield _plan(appointment, asked, state, planned, appointment.created, context)
 
 
+def planned_product(order: wire.MedicationRequest, product: Drug, context: Context, *, is_sure: bool) -> PlannedCare:
+    """Turn a stored order of a CAR T product that still stands into the plan of its infusion."""
+    asked = Asked(PlanKind.CAR_T_INFUSION, product, is_sure=is_sure)
+    planned = context.day(planned_start(order, dosages_of(order)), "MedicationRequest")
+    return _plan(order, asked, PlanState.OPEN, planned, order.authored_on, context)
+
+
 def _plan(
-    resource: wire.ServiceRequest | wire.Appointment,
+    resource: wire.ServiceRequest | wire.Appointment | wire.MedicationRequest,
     asked: Asked,
     state: PlanState,
     planned: ClinicalDate | None,

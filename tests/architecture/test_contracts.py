@@ -18,7 +18,7 @@ PLANTED = {
     "packages import one way": ("fhir_mapping/needs.py", "import cards.finding"),
     "only the service reaches network, store, log and terminal": ("cards/compose.py", "import flask"),
     "the model is standard library only": ("fhir_mapping/model/dates.py", "import msgspec"),
-    "rules see the model, finding and rulebook": ("cards/rules/washout.py", "import cards.render"),
+    "rules see the model, finding, rulebook and situation": ("cards/rules/washout.py", "import cards.render"),
     "cards see the model, never the readers": ("cards/compose.py", "import fhir_mapping.readers.context"),
     "rule families do not know each other": ("cards/rules/washout.py", "import cards.rules.prophylaxis"),
 }

@@ -208,6 +208,75 @@ def test_redacted_output_names_nobody(site: Path, arguments: tuple[str, ...]) ->
         assert useful in output
 
 
+NUMBERS = """
+[rules.R01]
+minimum_days = 150
+[rules.R15]
+cd4_lookback_days = 200
+[[accept_risk]]
+rule = "R01"
+setting = "minimum_days"
+who = "Dr. Canary"
+why = "a canary reason"
+until = 2027-06-30
+"""
+
+
+@pytest.fixture
+def numbers(tmp_path: Path) -> Path:
+    path = tmp_path / "numbers.toml"
+    path.write_text(NUMBERS)
+    return path
+
+
+def test_numbers_of_rules_are_shown_as_they_are_in_force(numbers: Path) -> None:
+    found = shown(AUTH="off", AS_OF="2026-11-20", SITE_FILE=numbers)
+    later = shown(AUTH="off", AS_OF="2027-07-01", SITE_FILE=numbers)
+
+    own = "site.rules.R01.minimum_days"
+    assert found[own] == {"value": 150, "origin": "site file; shipped: 183 d; accepted until 2027-06-30"}
+    assert later[own] == {"value": 183, "origin": "shipped: 183 d; its accept_risk has expired"}
+    assert found["site.rules.R15.cd4_lookback_days"] == {"value": 200, "origin": "site file; shipped: 180 d"}
+    assert found["site.rules.R16.cd4_lookback_days"]["value"] == 200
+    assert found["site.accept_risk[0].who"] == {"value": "Dr. Canary", "origin": "site file"}
+    assert "site.rules" not in found
+    assert shown(AUTH="off")["site.rules"] == {"value": [], "origin": "default"}
+
+
+def test_redacted_output_shows_numbers_but_nobody_who_answers_for_them(numbers: Path) -> None:
+    output = ask("show", "--redacted", AUTH="off", AS_OF="2026-11-20", SITE_FILE=numbers).output
+
+    assert "canary" not in output.lower()
+    for useful in ("site.rules.R01.minimum_days", "150", "2027-06-30"):
+        assert useful in output
+
+
+def test_the_check_names_own_numbers_and_warns_of_an_expired_acceptance(numbers: Path) -> None:
+    sound = ask("check", AUTH="off", AS_OF="2026-11-20", SITE_FILE=numbers)
+    later = ask("check", AUTH="off", AS_OF="2027-07-01", SITE_FILE=numbers)
+
+    assert sound.exit_code == later.exit_code == 0
+    assert "rules.R01.minimum_days: 150 (site file; shipped: 183 d; accepted until 2027-06-30)\n" in sound.stdout
+    assert "expired" not in sound.stdout
+    assert "warning: accept_risk[0] (R01.minimum_days) has expired: the shipped number is in" in later.stdout
+
+
+def test_a_fault_of_a_number_is_refused(numbers: Path) -> None:
+    numbers.write_text(NUMBERS.replace("2027-06-30", "2037-06-30"))
+
+    result = ask("check", AUTH="off", AS_OF="2026-11-20", SITE_FILE=numbers)
+
+    assert result.exit_code == 2
+    assert "- site file, accept_risk[0].until: must be at most 2 years ahead" in result.stderr
+
+
+def test_the_sheet_lists_the_numbers_that_the_site_has_set(numbers: Path) -> None:
+    own = ask("sheet", AUTH="off", AS_OF="2026-11-20", SITE_FILE=numbers).stdout
+
+    assert "| `rules.R01.minimum_days` | 150 | site file; shipped: 183 d; accepted until 2027-06-30 |" in own
+    assert "as shipped." in ask("sheet", AUTH="off").stdout
+
+
 def test_the_schema_describes_the_site_file() -> None:
     result = ask("schema")
 

@@ -145,8 +145,7 @@ Other drugs, not known to be treatment of myeloma
   - amlodipine: 1
 
 Not read
-  - not asked for, since no rule in force reads it: planned steps and referrals, what was declined,
-    clinical trials, eye examinations, patient education, documented line of therapy
+  - not asked for, since no rule in force reads it: eye examinations, patient education
   - never looked at: radiotherapy, free text, and results that no rule asks for
 """
 
@@ -224,8 +223,7 @@ Other drugs, not known to be treatment of myeloma
   - amlodipine: 1
 
 Not read
-  - not asked for, since no rule in force reads it: planned steps and referrals, what was declined,
-    clinical trials, eye examinations, patient education, documented line of therapy
+  - not asked for, since no rule in force reads it: eye examinations, patient education
   - never looked at: radiotherapy, free text, and results that no rule asks for
 """
 
@@ -448,8 +446,13 @@ def test_searches_that_were_not_answered_are_named_with_the_reason(tmp_path: Pat
         "allergies": "it holds another patient's data, which was not used",
         "observations": "not in the file",
         "medicationDispenses": "not in the file",
+        "serviceRequests": "not in the file",
         "reports": "not in the file",
         "immunizations": "not in the file",
+        "appointments": "not in the file",
+        "researchSubjects": "not in the file",
+        "flags": "not in the file",
+        "carePlans": "not in the file",
     }
     assert "- procedures: it is no FHIR" in section(told(path), "Searches not answered")
 

@@ -72,7 +72,7 @@ def test_a_whole_request_is_sent_and_its_cards_are_shown(service: Served, story:
     assert call.body["prefetch"] == json.loads(story.read_text())["prefetch"]
 
 
-@pytest.mark.parametrize("number", range(9))
+@pytest.mark.parametrize("number", range(len(demo_patients())))
 def test_patients_of_the_demonstration_are_chart_files(service: Served, tmp_path: Path, number: int) -> None:
     demo = demo_patients()[number]
 

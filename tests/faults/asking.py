@@ -71,7 +71,7 @@ class Service:
         **more: Any,
     ) -> TestResponse:
         """Call a hook whose chart is to be read from a server, but for the keys that are sent."""
-        drafts = [] if hook is Hook.PATIENT_VIEW else [draft_collection("2026-11-20")]
+        drafts = [] if hook is Hook.PATIENT_VIEW else [draft_collection("2026-11-20", id="draft-1")]
         request = hook_request(hook, prefetch, drafts)
         if base is not None:
             request["fhirServer"] = base

@@ -7,7 +7,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from fhir_mapping import piles, wire
-from fhir_mapping.build import Drafts, build_history, read_orders
+from fhir_mapping.build import Draft, Drafts, build_history, read_orders
 from fhir_mapping.catalog.loader import load
 from fhir_mapping.model.coverage import Coverage, Level, TopicCoverage
 from fhir_mapping.model.dates import ClinicalDate
@@ -55,7 +55,7 @@ def drafts_of(*resources: Resource) -> Drafts:
     found = decoded(bundle(resources)).found
     orders = [r for item in found if isinstance(r := item.resource, wire.MedicationRequest | wire.ServiceRequest)]
     medications = tuple(item for item in found if isinstance(item.resource, wire.Medication))
-    return Drafts(tuple((order, True) for order in orders), medications)
+    return Drafts(tuple(Draft(order) for order in orders), medications)
 
 
 def proposed(*resources: Resource) -> tuple[ProposedOrder, ...]:

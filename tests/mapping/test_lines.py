@@ -7,8 +7,9 @@ from typing import NamedTuple
 import pytest
 
 from fhir_mapping.catalog.loader import load
-from fhir_mapping.lines import LineCount, lines_of_therapy
+from fhir_mapping.lines import lines_of_therapy
 from fhir_mapping.model.history import DataGap, GapCode
+from fhir_mapping.model.lines import LineCount
 from fhir_mapping.model.treatment import TransplantKind
 from fhir_mapping.model.vocabulary import Topic
 from tests.build import (

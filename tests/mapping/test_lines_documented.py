@@ -8,8 +8,9 @@ from typing import NamedTuple
 import pytest
 
 from fhir_mapping.catalog.loader import load
-from fhir_mapping.lines import LineCount, lines_of_therapy
+from fhir_mapping.lines import lines_of_therapy
 from fhir_mapping.model.care import DocumentedLine
+from fhir_mapping.model.lines import LineCount
 from fhir_mapping.model.treatment import SourceRef
 from fhir_mapping.model.vocabulary import ChartText, Topic
 from tests.build import Resource, given, infusion, progression, reported

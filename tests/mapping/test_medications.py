@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fhir_mapping.catalog.loader import load
 from fhir_mapping.model.dates import Answer, ClinicalDate
 from fhir_mapping.model.history import GapCode, TreatmentHistory
 from fhir_mapping.model.treatment import Course, EndReason
@@ -828,3 +829,13 @@ def test_a_missed_dose_leaves_the_order_in_force() -> None:
     (care,) = read(order, missed).supportive_care
 
     assert care.in_force is Answer.YES
+
+
+@pytest.mark.parametrize("drug", sorted(load().drugs))
+@pytest.mark.parametrize("on", ["2026-03-01", "2026-03", "2030-01-01", "no date"])
+def test_a_plain_dose_is_read_like_one_with_an_empty_list_of_reasons(drug: str, on: str) -> None:
+    name = load().drugs[drug].name
+
+    plain, usual = read(given(name, on, id="one")), read(given(name, on, id="one", reasonCode=[]))
+
+    assert plain == usual

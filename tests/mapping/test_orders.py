@@ -1,5 +1,6 @@
 """Draft orders: what is being ordered, for which day, and which drafts no rule looks at."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -221,9 +222,15 @@ def test_a_draft_with_two_drugs_is_two_orders() -> None:
 
 def test_drafts_that_are_only_context_are_read_but_not_judged() -> None:
     drafts = drafts_of(draft_drug("teclistamab"))
-    unselected = Drafts(tuple((order, False) for order, _ in drafts.orders))
+    unselected = Drafts(tuple(replace(draft, judged=False) for draft in drafts.orders))
     (order,) = read_orders(unselected, load(), AS_OF, ZONE)
     assert not order.judged
+
+
+@pytest.mark.parametrize("words", ["CAR T evaluation", "CAR T-cell therapy evaluation", "Referral for CAR T"])
+def test_a_referral_is_context_for_which_alone_no_chart_is_read(words: str) -> None:
+    (order,) = proposed(service(words))
+    assert (order.kind, order.judged, order.is_car_t_step) == (OrderKind.CAR_T_REFERRAL, False, False)
 
 
 def test_a_draft_that_cannot_be_decoded_may_ask_for_anything() -> None:

@@ -10,7 +10,7 @@ from fhir_mapping.model.care import PlanKind, PlanState, RefusedTherapy
 from fhir_mapping.model.history import GapCode
 from fhir_mapping.readers.context import Context
 from fhir_mapping.readers.plans import requests_being_placed
-from tests.build import AS_OF, CPT, LOINC, SNOMED, Resource, coded
+from tests.build import AS_OF, CPT, LOINC, RXCUI, RXNORM, SNOMED, Resource, coded, ordered
 from tests.mapping.care_builders import (
     MODIFIED,
     STATUS_REASON,
@@ -373,3 +373,51 @@ def test_a_draft_that_is_stored_already_is_known_again(stored: Resource, is_draf
     drafts = [wired(request("CAR T evaluation", "draft", id="d")), wired(request("Walk", "draft", id="e")), None]
     assert requests_being_placed(drafts, context).includes(wired(stored), context) is is_draft
     assert not requests_being_placed([], context).includes(wired(stored), context)
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "state"),
+    [
+        ("active", {}, OPEN),
+        ("on-hold", {}, UNCLEAR),
+        ("active", MODIFIED, UNCLEAR),
+        ("completed", {}, None),  # perhaps infused: see the infusions
+        ("stopped", {}, None),
+        ("cancelled", {}, None),
+        ("draft", {}, None),
+        ("active", {"intent": "plan"}, None),
+        ("active", {"doNotPerform": True}, None),
+    ],
+)
+def test_a_stored_order_of_cells_is_a_plan_and_no_infusion(
+    status: str, more: Resource, state: PlanState | None
+) -> None:
+    history = read(ordered("ciltacabtagene autoleucel", "2026-11-02", status, **more))
+
+    assert [plan.state for plan in history.plans] == ([state] if state else [])
+    assert bool(history.infusions) == (status == "completed")
+    for plan in history.plans:
+        assert plan.kind is PlanKind.CAR_T_INFUSION
+        assert plan.product is not None
+        assert plan.product.id == "ciltacabtagene-autoleucel"
+        assert (plan.requested, plan.planned) == (span("2026-11-02"), None)
+
+
+def test_the_day_for_which_cells_are_ordered_may_lie_ahead() -> None:
+    dosage = {"timing": {"repeat": {"boundsPeriod": {"start": "2026-12-10"}}}}
+
+    (plan,) = read(ordered("ciltacabtagene autoleucel", "2026-11-02", dosageInstruction=[dosage])).plans
+
+    assert plan.planned == span("2026-12-10")
+
+
+def test_codes_and_words_of_two_products_leave_the_plan_unclear() -> None:
+    medication = coded(RXNORM, RXCUI["idecabtagene vicleucel"], "ciltacabtagene autoleucel")
+
+    plans = read(ordered("", "2026-11-02", medicationCodeableConcept=medication)).plans
+
+    assert {plan.state for plan in plans} == {UNCLEAR}
+
+
+def test_an_order_of_another_drug_is_no_plan() -> None:
+    assert not read(ordered("teclistamab", "2026-11-02")).plans

@@ -269,3 +269,25 @@ def test_a_problem_is_no_treatment_and_changes_no_diagnosis() -> None:
     history = read(myeloma(), condition("C83.30"), given("metformin", "2026-01-05"), infusion("2026-03-05"))
     assert history.diagnosis.myeloma is YES
     assert [i.certainty for i in history.infusions] == [STATED]
+
+
+@pytest.mark.parametrize(
+    ("words", "more", "therapies"),
+    [
+        ("Not a candidate for CAR T-cell therapy", {}, {"CAR T cells"}),
+        ("Not a candidate for T-cell redirecting therapy", {}, {"CAR T cells", "T-cell engager"}),
+        ("Not a candidate for CAR T", clinically("active"), {"CAR T cells"}),
+        ("Not a candidate for CAR T", clinically("resolved"), set()),
+        ("Not a candidate for CAR T", {"abatementDateTime": "2026-04-01"}, set()),
+        ("Not a candidate for CAR T", {"verificationStatus": coded(VERIFICATION, "unconfirmed")}, set()),
+        ("Not a candidate for CAR T", {"verificationStatus": coded(VERIFICATION, "refuted")}, set()),
+        ("Candidate for CAR T", {}, set()),
+        ("Not a candidate for transplant", {}, set()),
+        ("Type 2 diabetes mellitus", {}, set()),
+    ],
+)
+def test_a_problem_may_say_that_redirection_is_refused(words: str, more: Resource, therapies: set[str]) -> None:
+    history = read(problem({"text": words}, **more))
+
+    assert {refusal.therapy.value for refusal in history.refusals} == therapies
+    assert all(refusal.on == span("2026-03-02") for refusal in history.refusals)

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from fhir_mapping.catalog.loader import load
 from fhir_mapping.episodes import car_t_episodes
-from fhir_mapping.lines import LineCount, lines_of_therapy
+from fhir_mapping.lines import lines_of_therapy
 from fhir_mapping.model.care import DocumentedLine
 from fhir_mapping.model.coverage import Coverage, Level, TopicCoverage
 from fhir_mapping.model.dates import Answer, ClinicalDate
 from fhir_mapping.model.episodes import EpisodeState
 from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.lines import LineCount
 from fhir_mapping.model.treatment import (
     CarTInfusion,
     Course,

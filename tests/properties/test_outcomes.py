@@ -73,8 +73,8 @@ def test_a_vaguer_dose_date_never_makes_the_washout_surer(day: str, length: int,
     assert vague == expected[capped.days_until(parse(AS_OF.isoformat(), ZONE) or capped).less_than(183)]
 
 
-def outcomes(prefetch: dict[str, Any], hook: Hook, draft: Resource) -> dict[str, str]:
-    answer = ask(hook_request(hook, prefetch, [draft]))
+def outcomes(prefetch: dict[str, Any], hook: Hook, *drafts: Resource) -> dict[str, str]:
+    answer = ask(hook_request(hook, prefetch, drafts))
     return {rule: outcome(answer, rule) for rule in answer.rules}
 
 

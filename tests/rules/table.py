@@ -52,15 +52,31 @@ def select(history: Iterable[Resource], *orders: Resource, beside: Iterable[Reso
     return ask(hook_request(Hook.ORDER_SELECT, chart(*history, **raw), [*beside, *orders], orders))
 
 
-def codes_of(assessment: Assessment) -> list[str]:
-    """Give the topic codes of the cards, in the order in which they are shown."""
-    return [card["source"]["topic"]["code"] for card in cards_of(assessment)]
+# What is said of nearly every first order of such a drug: which therapy is preferred, and what its label asks for
+PREFERENCES = frozenset({"R04", "R06", "R27", "R28", "R29"})
+
+
+def codes_of(assessment: Assessment, besides: Iterable[str] = ()) -> list[str]:
+    """Give the topic codes of the cards, in the order in which they are shown, without some that are not the point."""
+    codes = [card["source"]["topic"]["code"] for card in cards_of(assessment)]
+    return [code for code in codes if code not in set(besides)]
 
 
 def drafts_in(card: dict[str, Any]) -> list[str]:
-    """Name what a card offers to draft: the drug, or the service."""
-    resources = [suggestion["actions"][0]["resource"] for suggestion in card.get("suggestions", ())]
-    return [(r.get("medicationCodeableConcept") or r["code"])["text"] for r in resources]
+    """Name what a card offers to draft anew: the drug or the service, or what a communication says."""
+    actions = [suggestion["actions"][0] for suggestion in card.get("suggestions", ())]
+    resources = [action["resource"] for action in actions if action["type"] == "create"]
+    return [
+        r["payload"][0]["contentString"]
+        if r["resourceType"] == "CommunicationRequest"
+        else (r.get("medicationCodeableConcept") or r["code"])["text"]
+        for r in resources
+    ]
+
+
+def moves_in(card: dict[str, Any]) -> list[str]:
+    """Say which drafts a card offers to move, and to which day, as its labels put it."""
+    return [each["label"] for each in card.get("suggestions", ()) if each["actions"][0]["type"] == "update"]
 
 
 def text_of(card: dict[str, Any]) -> str:

@@ -36,6 +36,7 @@ from tests.rules.table import (
     CANNOT_TELL,
     FLAGGED,
     NOT_APPLICABLE,
+    PREFERENCES,
     PROTECTED,
     SATISFIED,
     codes_of,
@@ -100,7 +101,7 @@ def test_progression_early_enough_to_change_antigen_or_mechanism(
 ) -> None:
     assessment = select([*history, *PROTECTED], draft_drug("elranatamab"))
 
-    assert codes_of(assessment) == ["R05"]
+    assert codes_of(assessment, besides=PREFERENCES) == ["R05"]
     shown = card(assessment, "R05")
     assert shown["indicator"] == indicator
     assert summary in shown["summary"]
@@ -143,7 +144,7 @@ def test_no_reason_to_change(history: list[Resource]) -> None:
     assessment = select([*history, *PROTECTED], draft_drug("elranatamab"))
 
     assert outcome(assessment, "R05") == SATISFIED
-    assert codes_of(assessment) == []
+    assert codes_of(assessment, besides=PREFERENCES) == []
 
 
 @pytest.mark.parametrize(
@@ -246,6 +247,11 @@ def test_what_is_vague_beside_it_takes_no_certain_failure_back(history: list[Res
             "when teclistamab was given",
         ),
         row(
+            "a drug that failed, on and on, and cells on some day of the year: which was the last?",
+            [reported("teclistamab", "2026-08-14"), progression("2026-10-31"), infusion("2026")],
+            "when ciltacabtagene autoleucel was given",
+        ),
+        row(
             "treated on some day of the year, perhaps between two progressions",
             [TECLISTAMAB, after(30), given("bortezomib", "2026"), after(200)],
             "a date of progression",
@@ -257,7 +263,7 @@ def test_what_the_chart_does_not_say(history: list[Resource], missing: str) -> N
     assessment = select([*history, *PROTECTED], draft_drug("elranatamab"))
 
     assert outcome(assessment, "R05") == CANNOT_TELL
-    assert codes_of(assessment) == ["R00"]
+    assert codes_of(assessment, besides=PREFERENCES) == ["R00"]
     assert missing in card(assessment, "R00")["detail"]
 
 
@@ -503,3 +509,11 @@ def test_the_card_says_why_talquetamab_is_not_proposed_once_it_has_failed() -> N
 
     assert "No talquetamab is proposed" in shown["detail"]
     assert "Propose talquetamab" not in [suggestion["label"] for suggestion in shown["suggestions"]]
+
+
+def test_of_a_drug_that_goes_on_no_last_dose_is_told() -> None:
+    listed = reported("elranatamab", "2026-03-02", status="active", asserted="2026-11-01")
+
+    shown = card(select([listed, progression("2026-10-10")], draft_drug("ciltacabtagene autoleucel")), "R05")
+
+    assert "recorded 2026-10-10, while elranatamab was being given (still listed as ongoing)" in shown["detail"]

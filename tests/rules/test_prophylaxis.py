@@ -33,6 +33,7 @@ from tests.rules.table import (
     CANNOT_TELL,
     FLAGGED,
     NOT_APPLICABLE,
+    PREFERENCES,
     SATISFIED,
     codes_of,
     days_ago,
@@ -187,6 +188,7 @@ def test_procedure_and_product_of_one_day_are_one_infusion() -> None:
         row("CD4 low, 181 days ago", [cd4(150, days_ago(181))], SATISFIED),
         row("CD4 low, and higher since", [cd4(150, "2026-09-01"), cd4(400, "2026-11-01")], SATISFIED),
         row("CD4 high, and lower since", [cd4(400, "2026-09-01"), cd4(150, "2026-11-01")], FLAGGED),
+        row("CD4 low, and higher before or since", [cd4(150, "2026-09-01"), cd4(400, "2026")], CANNOT_TELL),
         row("CD4 low, and protected", [cd4(150, "2026-11-01"), ANTIVIRAL, PJP_DRUG], SATISFIED),
         row(
             "CD4 low, and perhaps protected",
@@ -361,11 +363,11 @@ def test_drafts_that_protect_leave_nothing_to_show() -> None:
 def test_a_reminder_when_cells_are_about_to_be_given(order: Resource, reminded: bool) -> None:
     signed, selected = sign([], order), select([], order)
 
-    assert codes_of(signed) == (["R15", "R16"] if reminded else [])
-    assert codes_of(selected) == []
+    assert codes_of(signed, besides=PREFERENCES) == (["R15", "R16"] if reminded else [])
+    assert codes_of(selected, besides=PREFERENCES) == []
     if reminded:
         assert card(signed, "R15")["summary"] == (
-            "CAR T infusion ordered: no acyclovir/valacyclovir found for the year after it."
+            "CAR T infusion ordered: no acyclovir/valacyclovir found for the 365 d after it."
         )
         assert {shown["indicator"] for shown in (card(signed, "R15"), card(signed, "R16"))} == {"info"}
 
@@ -400,7 +402,7 @@ def test_the_reminder_looks_at_what_protects(
         row(
             "day 30: due",
             days_ago(30),
-            "Day 30 after CAR T: no PJP prophylaxis found (1-year prophylaxis).",
+            "Day 30 after CAR T: no PJP prophylaxis found (prophylaxis for 365 d).",
             "warning",
         ),
         row(
@@ -736,7 +738,7 @@ def test_the_card_names_product_day_and_count() -> None:
     within = card(view([DAY_200]), "R15")
     past = card(view([infusion(days_ago(400)), cd4(150, "2026-11-01")]), "R16")
 
-    assert within["summary"] == "Day 200 after CAR T: no acyclovir/valacyclovir found (1-year prophylaxis)."
+    assert within["summary"] == "Day 200 after CAR T: no acyclovir/valacyclovir found (prophylaxis for 365 d)."
     assert "Infusion of ciltacabtagene autoleucel: 2026-05-04, day 200 today." in text_of(within)
     assert past["summary"] == "Day 400 after CAR T, CD4 150/µL (2026-11-01): no PJP prophylaxis found."
 

@@ -1,4 +1,4 @@
-"""R02: a bispecific antibody after CAR T cells needs no interval. R07: talquetamab as an option beside R01 or R05.
+"""R02: a bispecific after CAR T cells. R07: talquetamab beside R01 or R05. R36: a conjugate after redirection.
 
 "Today" is 2026-11-20.
 """
@@ -15,14 +15,17 @@ from tests.build import (
     given,
     infusion,
     myeloma,
+    ordered,
     outcome,
     procedure,
     progression,
     reported,
 )
 from tests.rules.table import (
+    CANNOT_TELL,
     FLAGGED,
     NOT_APPLICABLE,
+    PREFERENCES,
     PROTECTED,
     SATISFIED,
     codes_of,
@@ -65,7 +68,7 @@ def test_no_interval_from_cells_to_a_bispecific(history: list[Resource], order: 
 def test_the_reverse_direction_is_silent_altogether() -> None:
     assessment = select([infusion("2024-03-01"), LATE, *PROTECTED], draft_drug("teclistamab"))
 
-    assert codes_of(assessment) == []
+    assert codes_of(assessment, besides=PREFERENCES) == []
 
 
 EARLY = [TECLISTAMAB, progression("2026-11-10")]
@@ -132,7 +135,7 @@ EARLY = [TECLISTAMAB, progression("2026-11-10")]
 def test_talquetamab_as_an_option(history: list[Resource], order: Resource, cards: list[str], expected: str) -> None:
     assessment = select([*history, *PROTECTED], order)
 
-    assert codes_of(assessment) == cards
+    assert codes_of(assessment, besides=PREFERENCES | {"R10"}) == cards
     is_offered = any(OPTION in text_of(card(assessment, code)) for code in cards)
     assert is_offered == (expected == FLAGGED)
     assert (outcome(assessment, "R07") == FLAGGED) == (expected == FLAGGED)
@@ -195,3 +198,80 @@ def test_a_bridge_after_the_collection_is_left_alone() -> None:
     assert outcome(assessment, "R01") == SATISFIED
     assert outcome(assessment, "R05") == SATISFIED
     assert outcome(assessment, "R07") == NOT_APPLICABLE
+
+
+BELANTAMAB = draft_drug("belantamab mafodotin")
+BELANTAMAB_BEFORE = reported("belantamab mafodotin", "2025-03-01", "2025-12-01")
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        row("after a BCMA bispecific", [TECLISTAMAB], SATISFIED),
+        row("after BCMA CAR T cells", [infusion("2024-03-01")], SATISFIED),
+        row("after BCMA CAR T cells in some year", [infusion("2024")], SATISFIED),
+        row("after BCMA CAR T cells, nobody knows when", [infusion(None)], SATISFIED),
+        row("after neither", [], NOT_APPLICABLE),
+        row("after a GPRC5D bispecific", [given("talquetamab", "2026-06-01")], NOT_APPLICABLE),
+        row("after GPRC5D CAR T cells", [infusion("2024-03-01", "arlocabtagene autoleucel")], NOT_APPLICABLE),
+        row("after cells of unknown product", [infusion("2024-03-01", None)], NOT_APPLICABLE),
+        row("after cells that are history alone", [myeloma(), condition("Z92.850")], NOT_APPLICABLE),
+        row("after an infusion that may have been done", [infusion("2024-03-01", status="unknown")], NOT_APPLICABLE),
+        row("after a bispecific that was only ordered", [ordered("teclistamab", "2026-06-01")], NOT_APPLICABLE),
+        row("after a bispecific that was not taken", [reported("teclistamab", status="not-taken")], NOT_APPLICABLE),
+        row("a conjugate, and a bispecific since", [BELANTAMAB_BEFORE, TECLISTAMAB], SATISFIED),
+        row("a conjugate, and cells since", [BELANTAMAB_BEFORE, infusion("2026-01-05")], SATISFIED),
+        row(
+            "a bispecific, and a conjugate since",
+            [BELANTAMAB_BEFORE, given("teclistamab", "2024-03-01")],
+            NOT_APPLICABLE,
+        ),
+        row("cells, and a conjugate since", [BELANTAMAB_BEFORE, infusion("2024-03-01")], NOT_APPLICABLE),
+        row("both on one day", [BELANTAMAB_BEFORE, infusion("2025-12-01")], NOT_APPLICABLE),
+        row("a conjugate, and cells in the same month", [BELANTAMAB_BEFORE, infusion("2025-12")], NOT_APPLICABLE),
+        row("a conjugate, nobody knows when", [given("belantamab mafodotin", None), TECLISTAMAB], NOT_APPLICABLE),
+        row("cells, nobody knows when, and a conjugate", [BELANTAMAB_BEFORE, infusion(None)], NOT_APPLICABLE),
+        row(
+            "a conjugate was ordered since",
+            [ordered("belantamab mafodotin", "2026-11-10"), TECLISTAMAB],
+            NOT_APPLICABLE,
+        ),
+        row(
+            "the next dose is no new start", [given("belantamab mafodotin", "2026-11-10"), TECLISTAMAB], NOT_APPLICABLE
+        ),
+        row(
+            "a drug that is not recognised may be a conjugate",
+            [TECLISTAMAB, given("study drug", "2026-11-10")],
+            CANNOT_TELL,
+        ),
+    ],
+)
+def test_a_conjugate_after_redirection_against_bcma(history: list[Resource], expected: str) -> None:
+    for assessment in (select(history, BELANTAMAB), sign(history, BELANTAMAB)):
+        assert outcome(assessment, "R36") == expected
+        assert "R36" not in codes_of(assessment)
+
+
+@pytest.mark.parametrize("order", ["teclistamab", "talquetamab", "ciltacabtagene autoleucel", "lenalidomide"])
+def test_no_other_drug_works_otherwise(order: str) -> None:
+    assert outcome(select([infusion("2024-03-01")], draft_drug(order)), "R36") == NOT_APPLICABLE
+
+
+def test_a_conjugate_after_cells_that_failed_early_is_no_second_go_at_the_same() -> None:
+    failed = [infusion("2026-03-01"), progression("2026-07-15"), *PROTECTED]
+
+    assert not {"R05", "R06"}.intersection(codes_of(select(failed, BELANTAMAB)))
+    assert "R05" in codes_of(select(failed, draft_drug("elranatamab")))
+
+
+def test_a_conjugate_that_failed_after_redirection_is_not_kept_silent() -> None:
+    failed = [reported("belantamab mafodotin", "2026-01-05", "2026-06-20"), progression("2026-07-01")]
+
+    assert "R05" in codes_of(select([given("teclistamab", "2025-01-05"), *failed], BELANTAMAB))
+
+
+def test_where_a_failed_conjugate_may_be_hidden_it_is_said_that_it_was_not_checked() -> None:
+    unread = select([given("teclistamab", "2026-11-05")], BELANTAMAB, without=["medicationStatements"])
+
+    assert outcome(unread, "R36") == CANNOT_TELL
+    assert "(R05)" in text_of(card(unread, "R00"))

@@ -19,16 +19,20 @@ from tests.build import (
     outcome,
     procedure,
     reported,
+    service_request,
 )
 from tests.rules.table import (
     CANNOT_TELL,
     FLAGGED,
     NOT_APPLICABLE,
+    PREFERENCES,
     PROTECTED,
     SATISFIED,
     codes_of,
     days_after,
     days_ago,
+    drafts_in,
+    moves_in,
     row,
     select,
     sign,
@@ -73,7 +77,7 @@ def test_the_card_names_drug_days_and_the_first_day_that_is_long_enough() -> Non
 
     shown = card(assessment, "R01")
     assert shown["summary"] == (
-        "Teclistamab last given 182 d before CAR T collection; ≥6 months advised (earliest 2026-11-21)."
+        "Teclistamab last given 182 d before CAR T collection; ≥183 d advised (earliest 2026-11-21)."
     )
     assert "Last dose of teclistamab: 2026-05-22. Counted to 2026-11-20" in shown["detail"]
     assert "MedicationAdministration 2026-05-22" in shown["detail"]
@@ -301,7 +305,7 @@ def test_a_card_about_a_collection_that_was_done_asks_for_no_new_date() -> None:
 
     shown = card(assessment, "R01")
     assert shown["summary"] == (
-        "Teclistamab last given 30 d before the T cells were collected (2026-09-28); ≥6 months advised."
+        "Teclistamab last given 30 d before the T cells were collected (2026-09-28); ≥183 d advised."
     )
     assert "Move" not in shown["detail"]
 
@@ -408,17 +412,17 @@ def test_what_counts_as_given(history: list[Resource], expected: str) -> None:
         row(
             "asserted 90 days ago: taken as ongoing",
             days_ago(90),
-            "Teclistamab is still listed as ongoing; ≥6 months before CAR T collection advised (earliest 2027-05-22).",
+            "Teclistamab is still listed as ongoing; ≥183 d before CAR T collection advised (earliest 2027-05-22).",
         ),
         row(
             "asserted 91 days ago: may have ended on any day since",
             days_ago(91),
-            "Teclistamab last given 0 to 91 d before CAR T collection; ≥6 months advised (earliest 2027-05-22).",
+            "Teclistamab last given 0 to 91 d before CAR T collection; ≥183 d advised (earliest 2027-05-22).",
         ),
         row(
             "asserted 182 days ago: too short on any day since",
             days_ago(182),
-            "Teclistamab last given 0 to 182 d before CAR T collection; ≥6 months advised (earliest 2027-05-22).",
+            "Teclistamab last given 0 to 182 d before CAR T collection; ≥183 d advised (earliest 2027-05-22).",
         ),
         row("asserted 183 days ago: may have ended long enough ago", days_ago(183), None),
         row("never asserted: may have ended on any day", None, None),
@@ -445,7 +449,7 @@ def test_toxicity_half_a_year_ago_leaves_nothing_to_say() -> None:
     assessment = select(history, draft_drug("ciltacabtagene autoleucel"))
 
     assert (outcome(assessment, "R01"), outcome(assessment, "R05")) == (SATISFIED, SATISFIED)
-    assert codes_of(assessment) == []
+    assert codes_of(assessment, besides=PREFERENCES) == []
 
 
 def test_an_ongoing_course_has_no_interval_to_a_later_collection_either() -> None:
@@ -541,3 +545,145 @@ def test_a_cell_therapy_order_without_product_is_named_on_the_data_gap_card() ->
     asked = draft_service("") | {"code": {"text": "CAR-T cell therapy"}}
 
     assert codes_of(sign([given("teclistamab", "2026-11-05")], asked)) == ["R00"]
+
+
+# --- moving the draft to the first day that is long enough ---
+
+LAST_IN_MAY = given("teclistamab", "2026-05-22")
+CILTA_CEL = "ciltacabtagene autoleucel"
+BOOKED = service_request("T-cell apheresis", "2026-11-02", on="2026-11-20")
+
+
+@pytest.mark.parametrize(
+    ("history", "orders", "moves"),
+    [
+        row("a collection", [LAST_IN_MAY], [draft_collection("2026-11-20")], ["Move T-cell collection to 2026-11-21"]),
+        row(
+            "one without a day gets one", [LAST_IN_MAY], [draft_collection()], ["Move T-cell collection to 2026-11-21"]
+        ),
+        row(
+            "a vague last dose: long enough on any of its days",
+            [given("teclistamab", "2026-06")],
+            [draft_collection("2026-11-25")],
+            ["Move T-cell collection to 2026-12-30"],
+        ),
+        row(
+            "a product, when nothing else says when cells are collected",
+            [LAST_IN_MAY],
+            [draft_drug(CILTA_CEL, "2026-11-20")],
+            [f"Move {CILTA_CEL} to 2026-11-21"],
+        ),
+        row("a product without a day has none to move", [LAST_IN_MAY], [draft_drug(CILTA_CEL)], []),
+        row(
+            "the collection beside the product sets the day: it alone is moved",
+            [LAST_IN_MAY],
+            [draft_drug(CILTA_CEL, "2026-12-20"), draft_collection("2026-11-20")],
+            ["Move T-cell collection to 2026-11-21"],
+        ),
+        row(
+            "so does a collection in the calendar, which is no draft",
+            [LAST_IN_MAY, BOOKED],
+            [draft_drug(CILTA_CEL, "2026-12-20")],
+            [],
+        ),
+        row(
+            "lymphodepletion on another day changes nothing: its cells are collected",
+            [LAST_IN_MAY],
+            [draft_drug("fludarabine", "2026-11-20")],
+            [],
+        ),
+        row("nor does an infusion", [LAST_IN_MAY], [draft_infusion("2026-11-20")], []),
+        row(
+            "cells that were collected are as they are",
+            [given("teclistamab", "2026-08-29"), procedure("38225", "2026-09-28")],
+            [draft_drug(CILTA_CEL, "2026-11-25")],
+            [],
+        ),
+        row(
+            "still going on: if today were the last dose",
+            [reported("teclistamab", "2026-01-05", status="active", asserted="2026-11-01")],
+            [draft_collection("2026-12-10")],
+            ["Move T-cell collection to 2027-05-22"],
+        ),
+        row(
+            "still going on, and planned for that very day",
+            [reported("teclistamab", "2026-01-05", status="active", asserted="2026-11-01")],
+            [draft_collection("2027-05-22")],
+            [],
+        ),
+        row(
+            "still going on, and planned for later: no order is moved forward",
+            [reported("teclistamab", "2026-01-05", status="active", asserted="2026-11-01")],
+            [draft_collection("2027-08-01")],
+            [],
+        ),
+        row(
+            "two of them: the one that takes longer sets the day",
+            [given("elranatamab", "2026-06-20"), given("teclistamab", "2026-11-05")],
+            [draft_collection()],
+            ["Move T-cell collection to 2027-05-07"],
+        ),
+    ],
+)
+def test_the_draft_that_sets_the_day_may_be_moved(
+    history: list[Resource], orders: list[Resource], moves: list[str]
+) -> None:
+    shown = card(sign(history, *orders), "R01")
+
+    assert moves_in(shown) == moves
+    assert "Myeloma board review" in drafts_in(shown)
+
+
+def test_the_latest_day_that_any_rule_asks_for_is_offered() -> None:
+    history = [LAST_IN_MAY, given("bortezomib", "2026-11-10")]
+
+    answer = sign(history, draft_collection())
+
+    assert moves_in(card(answer, "R01")) == []
+    assert moves_in(card(answer, "R11")) == ["Move T-cell collection to 2026-11-24"]
+
+
+def test_of_two_drugs_the_one_that_takes_longer_is_named() -> None:
+    history = [given("elranatamab", "2026-06-20"), given("teclistamab", "2026-11-05")]
+
+    summary = card(sign(history, draft_collection()), "R01")["summary"]
+
+    assert summary.startswith("Teclistamab last given 15 d before CAR T collection")
+    assert "(earliest 2027-05-07)" in summary
+
+
+@pytest.mark.parametrize(
+    ("other", "is_in_doubt"),
+    [
+        row("none", None, False),
+        row("given long ago", given("elranatamab", "2025-01-05"), False),
+        row("ordered alone", ordered("elranatamab", "2026-10-01"), True),
+        row("a dose without a date", given("elranatamab", None), True),
+    ],
+)
+def test_no_day_is_offered_while_another_drug_is_in_doubt(other: Resource | None, is_in_doubt: bool) -> None:
+    history = [LAST_IN_MAY, other] if other else [LAST_IN_MAY]
+
+    shown = card(sign(history, draft_collection()), "R01")
+
+    assert ("No other day is offered" in shown["detail"]) == is_in_doubt
+    assert bool(moves_in(shown)) != is_in_doubt
+
+
+@pytest.mark.parametrize(
+    ("last_dose", "expected"),
+    [
+        row("183 days to the day in the calendar, fewer to today", days_after(PLANNED, -183), SATISFIED),
+        row("182 days to the day in the calendar", days_after(PLANNED, -182), FLAGGED),
+    ],
+)
+def test_days_are_counted_to_a_collection_in_the_calendar(last_dose: str, expected: str) -> None:
+    history = [given("teclistamab", last_dose), service_request("T-cell apheresis", "2026-11-02", on=PLANNED)]
+
+    assert outcome(sign(history, draft_drug(CILTA_CEL)), "R01") == expected
+    assert outcome(sign(history, draft_drug(CILTA_CEL), without=["serviceRequests"]), "R01") == FLAGGED
+
+
+@pytest.mark.parametrize("without", ["serviceRequests", "appointments"])
+def test_nobody_waits_for_the_calendar(without: str) -> None:
+    assert outcome(sign([], draft_collection(), without=[without]), "R01") == SATISFIED

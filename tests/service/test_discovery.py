@@ -23,8 +23,13 @@ KEYS = (
     "allergies",
     "observations",
     "medicationDispenses",
+    "serviceRequests",
     "reports",
     "immunizations",
+    "appointments",
+    "researchSubjects",
+    "flags",
+    "carePlans",
 )
 
 

@@ -6,6 +6,7 @@ is meant, `python -m tests.stories.rewrite` writes the answers anew; read the di
 
 import pytest
 
+from cds_service.synthetic import demo_patients
 from tests.stories.telling import FOLDERS, answer, expected, patients, request_of
 
 _FEWEST = 15
@@ -19,6 +20,12 @@ def test_the_answer_is_the_one_that_was_agreed(name: str) -> None:
 def test_there_are_stories_and_every_demonstration_patient_is_one() -> None:
     assert len(FOLDERS) >= _FEWEST
     assert set(patients()) <= set(FOLDERS)
+
+
+def test_the_demonstration_shows_its_patients_by_their_numbers() -> None:
+    numbers = [patient.name.partition("-")[0] for patient in demo_patients()]
+
+    assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
 
 
 @pytest.mark.parametrize("name", sorted(patients()))

@@ -27,6 +27,9 @@ REASONS = {
     "patient": "The patient's informed choice",
     "later": "Will be ordered separately",
     "wrong-data": "The chart is wrong",
+    "not-candidate": "Not a candidate for CAR T cells or T-cell engagers",
+    "not-needed": "Not needed for this patient",
+    "off-label": "Use off label is approved",
 }
 
 

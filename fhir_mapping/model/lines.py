@@ -1,4 +1,4 @@
-"""What the count of lines gives back."""
+"""Lines of therapy as they are told: a range, with the reason of each."""
 
 from dataclasses import dataclass
 
