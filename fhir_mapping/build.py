@@ -169,26 +169,26 @@ def build_history(
         facts[Problem],
     )
 
-    known: dict[str, Any] = {
-        "as_of": as_of,
-        "coverage": coverage,
-        "person": _person(facts[wire.Patient], context),
-        "diagnosis": _diagnosis(facts, any(type(item.resource) is wire.Condition for item in found)),
-        "courses": courses(sorted(facts[Exposure], key=_reference), catalog, today, cells),
-        "infusions": cells,
-        "collections": t_cell_collections(
+    return TreatmentHistory(
+        as_of=as_of,
+        coverage=coverage,
+        person=_person(facts[wire.Patient], context),
+        diagnosis=_diagnosis(facts, any(type(item.resource) is wire.Condition for item in found)),
+        courses=courses(sorted(facts[Exposure], key=_reference), catalog, today, cells),
+        infusions=cells,
+        collections=t_cell_collections(
             sorted(facts[TCellCollection], key=_reference), facts[StemCellCollection], facts[SupportiveCare], catalog
         ),
-        "transplants": transplants(sorted(facts[Transplant], key=_first_reference), catalog.days("same_transplant")),
-        "progressions": progressions(sorted(facts[Progression], key=_reference), catalog.days("same_progression")),
-        "orders": read_orders(drafts, catalog, as_of, zone) if orders is None else orders,
-        "foreign_orders": drafts.foreign,
-        "recognised": tuple(sorted(context.recognised, key=lambda found: (found.drug.id, found.how))),
-        "unmapped": tuple(sorted(context.unmapped)),
-        "gaps": tuple(sorted(gaps, key=lambda gap: (gap.code, gap.resource_type))),
+        transplants=transplants(sorted(facts[Transplant], key=_first_reference), catalog.days("same_transplant")),
+        progressions=progressions(sorted(facts[Progression], key=_reference), catalog.days("same_progression")),
+        orders=read_orders(drafts, catalog, as_of, zone) if orders is None else orders,
+        foreign_orders=drafts.foreign,
+        recognised=tuple(sorted(context.recognised, key=lambda found: (found.drug.id, found.how))),
+        unmapped=tuple(sorted(context.unmapped)),
+        gaps=tuple(sorted(gaps, key=lambda gap: (gap.code, gap.resource_type))),
         **{name: tuple(sorted(facts[kind], key=_reference)) for name, kind in _AS_THEY_ARE.items() if kind in facts},
-    }
-    return TreatmentHistory(**known, derived=Inferences(known, catalog))
+        derived=Inferences(catalog),
+    )
 
 
 # Facts that stand in the history as the readers found them

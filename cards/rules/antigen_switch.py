@@ -137,12 +137,14 @@ def _possible_latest(therapies: list[_BcmaTherapy]) -> list[_BcmaTherapy]:
     If one was the last, its own last dose came no earlier than that of any other.
     """
     latest = latest_of([t.last for t in therapies if t.last is not None and t.is_sure and t.target_known])
+    if latest is None:
+        return therapies
     return [
-        replace(therapy, last=ClinicalDate(max(therapy.last.earliest, latest.earliest), therapy.last.latest))
-        if therapy.last and latest
-        else therapy
+        therapy
+        if therapy.last is None or therapy.last.earliest >= latest.earliest
+        else replace(therapy, last=ClinicalDate(latest.earliest, therapy.last.latest))
         for therapy in therapies
-        if therapy.last is None or latest is None or therapy.last.is_before(latest) is not Answer.YES
+        if therapy.last is None or therapy.last.is_before(latest) is not Answer.YES
     ]
 
 

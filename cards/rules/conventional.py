@@ -61,6 +61,7 @@ class _Near:
     settings=TwoWeeks,
     facts=StillThere,
     variants={"recent", "steroid", "listed"},
+    notes={"left_out"},
     missing={"last_dose", "date_precision", "given"},
 )
 def conventional_drug_too_close(history: TreatmentHistory, order: ProposedOrder, settings: TwoWeeks) -> Conclusion:
@@ -149,13 +150,14 @@ def _flagged(
         variant=variant,
         facts=StillThere(
             drugs=", ".join(each.course.drug.name if variant == "listed" else _with_days(each) for each in near),
-            left_out=", ".join(left_out) or "none",
+            left_out=", ".join(left_out),
             start=start,
             index=index.day,
             index_name=index.name,
             earliest=earliest,
         ),
         evidence=tuple(source for each in near for source in each.course.sources[:1]),
+        notes=("left_out",) if left_out else (),
         proposals=move,
     )
 

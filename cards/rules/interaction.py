@@ -30,6 +30,7 @@ class Together:
 @order_rule(
     "R10",
     reads={Topic.TREATMENT},
+    heeds={Topic.PROGRESSION},
     settings=Pair,
     facts=Together,
     variants={"together", "given", "listed"},
@@ -37,7 +38,10 @@ class Together:
     new_starts_only=False,
 )
 def the_pair_is_combined(history: TreatmentHistory, order: ProposedOrder, settings: Pair) -> Conclusion:
-    """Teclistamab and talquetamab are ordered together, or one while the other is being given."""
+    """Teclistamab and talquetamab are ordered together, or one while the other is being given.
+
+    After the end of the other one, or a progression on it, the order is the next therapy and no combination.
+    """
     drug = order.drug
     if drug is None or drug.id not in settings.drugs:
         return not_applicable()
@@ -56,11 +60,12 @@ def the_pair_is_combined(history: TreatmentHistory, order: ProposedOrder, settin
 
 def _beside(course: Course, drug: Drug, history: TreatmentHistory, settings: Pair) -> Conclusion:
     recent = _was_recent(course, history.today, settings.recent_days)
-    if recent is Answer.NO:
+    stopped = _was_stopped(course, history)
+    if recent is Answer.NO or stopped is Answer.YES:
         return satisfied(absent={Topic.TREATMENT})
     if not course.is_proven_or_reported:
         return cannot_tell(Missing("given", course.drug.name), evidence=course.sources[:1])
-    if recent is Answer.UNKNOWN:
+    if Answer.UNKNOWN in {recent, stopped}:
         return cannot_tell(Missing("date_precision", course.drug.name), evidence=course.sources[:1])
     facts = Together(drug.name, course.drug.name, course.last_dose)
     variant = "listed" if course.ongoing else "given"

@@ -102,7 +102,7 @@ def _to_be_referred(
 
 
 def _fits(fit: labels.Fit) -> str:
-    return f"{_meets([fit])} {fit.product} label"
+    return f"{_meets([fit])} the {fit.product} label"
 
 
 def _in_short(fits: list[labels.Fit]) -> str:

@@ -96,15 +96,15 @@ class TreatmentHistory:
     @property
     def lines(self) -> LineCount:
         """Count the lines of therapy; nobody who cannot tell is taken to say "none"."""
-        return self.derived.lines() if self.derived else LineCount(0, None, (), ())
+        return self.derived.lines(self) if self.derived else LineCount(0, None, (), ())
 
     def exposed_to(self, drug_class: DrugClass) -> Answer:
         """Whether any drug of a class was given."""
-        return self.derived.exposed_to(drug_class) if self.derived else Answer.UNKNOWN
+        return self.derived.exposed_to(self, drug_class) if self.derived else Answer.UNKNOWN
 
     def refractory_to(self, drug_id: str) -> Answer:
         """Whether the myeloma is refractory to a substance, by the id of a drug."""
-        return self.derived.refractory_to(drug_id) if self.derived else Answer.UNKNOWN
+        return self.derived.refractory_to(self, drug_id) if self.derived else Answer.UNKNOWN
 
     @property
     def today(self) -> ClinicalDate:

@@ -62,7 +62,18 @@ PAIR = " + {}: active, but high infection rate; confirm prophylaxis, IgG plan an
         row("given yesterday", [given(TALQUETAMAB, days_ago(1))], FLAGGED),
         row("28 days ago: the last day that counts", [given(TALQUETAMAB, days_ago(28))], FLAGGED),
         row("29 days ago", [given(TALQUETAMAB, days_ago(29))], SATISFIED),
-        row("reported until 28 days ago", [reported(TALQUETAMAB, "2026-05-01", days_ago(28))], FLAGGED),
+        row("reported until 10 days ago: it has ended", [reported(TALQUETAMAB, "2026-05-01", days_ago(10))], SATISFIED),
+        row(
+            "given 15 days ago, progression since",
+            [given(TALQUETAMAB, days_ago(15)), progression(days_ago(10))],
+            SATISFIED,
+        ),
+        row(
+            "given 15 days ago, progression before",
+            [given(TALQUETAMAB, days_ago(15)), progression(days_ago(20))],
+            FLAGGED,
+        ),
+        row("and some day of this month", [given(TALQUETAMAB, days_ago(15)), progression("2026-11")], CANNOT_TELL),
         row(
             "listed as active, 90 days old",
             [reported(TALQUETAMAB, "2026-05-01", status="active", asserted=days_ago(90))],
@@ -157,7 +168,8 @@ def test_the_card_of_the_pair_says_why(history: Resource, because: str) -> None:
 @pytest.mark.parametrize("without", ["medicationStatements", "medicationRequests", "medicationAdministrations"])
 def test_what_was_not_read_may_be_the_other_of_the_pair(without: str) -> None:
     assert outcome(select([], draft_drug(TECLISTAMAB), without=[without]), "R10") == CANNOT_TELL
-    recent = [given(TALQUETAMAB, days_ago(7)), reported(TALQUETAMAB, days_ago(14), days_ago(7))]
+    listed = reported(TALQUETAMAB, days_ago(14), status="active", asserted=days_ago(7))
+    recent = [given(TALQUETAMAB, days_ago(7)), listed]
     assert outcome(select(recent, draft_drug(TECLISTAMAB), without=[without]), "R10") == FLAGGED
 
 

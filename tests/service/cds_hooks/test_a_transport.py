@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fhir.resources.R4B.communicationrequest import CommunicationRequest
 from fhir.resources.R4B.medicationrequest import MedicationRequest
 from fhir.resources.R4B.servicerequest import ServiceRequest
 
@@ -86,7 +87,11 @@ def test_c005_a_member_without_value_is_left_out() -> None:
 
 
 def test_c006_a_resource_is_a_fhir_object_and_no_text() -> None:
-    models: dict[str, Any] = {"MedicationRequest": MedicationRequest, "ServiceRequest": ServiceRequest}
+    models: dict[str, Any] = {
+        "CommunicationRequest": CommunicationRequest,
+        "MedicationRequest": MedicationRequest,
+        "ServiceRequest": ServiceRequest,
+    }
     resources = [action["resource"] for action in actions()]
 
     assert {resource["resourceType"] for resource in resources} == set(models)
