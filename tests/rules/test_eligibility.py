@@ -206,6 +206,12 @@ def test_the_card(product: str, history: list[Resource], indicator: str, summary
     assert drafts_in(shown) == []
 
 
+def test_the_card_of_a_pair_asks_for_its_line_too() -> None:
+    shown = card(select([], draft_drug(TECLISTAMAB), beside=[draft_drug("daratumumab")]), "R28")
+
+    assert shown["summary"] == "Not found in chart for the teclistamab label: ≥1 line (0 counted), PI, IMiD."
+
+
 def test_the_card_says_what_was_counted_and_which_label_was_read() -> None:
     detail = text_of(card(select([*VRD, *DKD], draft_drug(TALQUETAMAB)), "R28"))
 
