@@ -13,7 +13,7 @@ from cards.evaluate import Result
 from cards.finding import Missing, Outcome
 from cards.knowledge.loader import ActiveRule, Knowledge
 from cards.origins import number_lines
-from cards.suggest import Addressee, suggestions
+from cards.suggest import Addressee, capitalised, suggestions
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.treatment import SourceRef
 from fhir_mapping.model.vocabulary import ChartText, Topic
@@ -54,7 +54,7 @@ class Spoken:
 
     def say(self, wording: str) -> str:
         """Put the facts and the rule's numbers into a wording, and begin it with a capital."""
-        return _capitalised(wording.format_map(self.values))
+        return capitalised(wording.format_map(self.values))
 
 
 def speak(result: Result) -> Spoken:
@@ -76,10 +76,6 @@ def _names_of(facts: type) -> tuple[str, ...]:
 
 def _written(value: Any) -> str:
     return escape(value) if isinstance(value, ChartText) else str(value)
-
-
-def _capitalised(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _clipped(summary: str, limit: int = SUMMARY_LIMIT) -> str:
@@ -289,6 +285,6 @@ def _topic(topic: Topic, history: TreatmentHistory, knowledge: Knowledge) -> str
     words = knowledge.presentation.data_gap
     coverage = history.coverage.of(topic)
     if coverage.lists_are_empty:
-        return _capitalised(words.topic_empty.format(topic=topic))
+        return capitalised(words.topic_empty.format(topic=topic))
     searches = ", ".join(words.searches[key] for key in coverage.unread)
-    return _capitalised(words.topic_unread.format(topic=topic, searches=searches))
+    return capitalised(words.topic_unread.format(topic=topic, searches=searches))

@@ -153,7 +153,7 @@ def _days(raw: Raw | None) -> ClinicalDate | None:
 
 
 def _is_said(raw: Raw | None) -> bool:
-    return raw is not None and bytes(raw).strip() != b"null"
+    return raw is not None and not wire.is_null(raw)
 
 
 def _text(raw: Raw | None) -> str:

@@ -86,11 +86,11 @@ def _move(proposal: Reschedule, knowledge: Knowledge, addressee: Addressee) -> S
     text = knowledge.orders[proposal.template]
     values = {"drug": _name_of(proposal.order), "date": proposal.to.isoformat()}
     return Suggestion(
-        label=_capitalised(text.label.format_map(values)),
+        label=capitalised(text.label.format_map(values)),
         uuid=addressee.new_uuid(),
         is_recommended=False,
         actions=(
-            Action(type="update", description=_capitalised(text.description.format_map(values)), resource=resource),
+            Action(type="update", description=capitalised(text.description.format_map(values)), resource=resource),
         ),
     )
 
@@ -100,5 +100,6 @@ def _name_of(order: ProposedOrder) -> str:
     return order.drug.name if order.drug is not None else order.kind.value
 
 
-def _capitalised(text: str) -> str:
+def capitalised(text: str) -> str:
+    """Begin a sentence with a capital."""
     return text[:1].upper() + text[1:]

@@ -144,7 +144,7 @@ def _decode_piecewise(body: bytes) -> tuple[_Envelope, Mapping[str, piles.Pile |
         ) from None
     sent = wire.decode(envelope.prefetch, dict[str, Raw]) or {}
     return envelope, {
-        key: _NONE_ON_RECORD if bytes(raw).strip() == b"null" else piles.decode_pile(raw) for key, raw in sent.items()
+        key: _NONE_ON_RECORD if wire.is_null(raw) else piles.decode_pile(raw) for key, raw in sent.items()
     }
 
 
@@ -188,7 +188,7 @@ def _seconds(raw: Raw | UnsetType) -> float | None:
 
 
 def _is_said(raw: Raw | UnsetType) -> bool:
-    return raw is not UNSET and bytes(raw).strip() != b"null"
+    return raw is not UNSET and not wire.is_null(raw)
 
 
 def _drafts(context: _Context, patient_id: str, hook: Hook) -> Drafts:

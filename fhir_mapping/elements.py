@@ -120,7 +120,7 @@ def _dosage(raw: Raw) -> wire.Dosage:
 
 def _text(raw: Raw | None, longest: int = _LONGEST_NAME) -> tuple[str | None, bool]:
     """Read a text, or a number in its place as it is written, and say whether it could be read."""
-    if raw is None or bytes(raw) == b"null":
+    if raw is None or wire.is_null(raw):
         return None, True
     text = wire.decode(raw, str)
     if text is None and len(raw) <= _LONGEST_NUMBER and wire.decode(raw, float) is not None:

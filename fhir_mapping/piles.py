@@ -49,7 +49,6 @@ Value = Bundle | wire.Resource  # what a prefetch key may hold, besides null
 
 _value: "msgspec.json.Decoder[Value]" = msgspec.json.Decoder(Value)
 _NO_MEMBERS = _RawEntry()
-_NULL = b"null"
 
 
 class Pile(msgspec.Struct, frozen=True, gc=False):
@@ -126,7 +125,7 @@ def _decode_entry_by_entry(raw: Raw | bytes) -> Pile | None:
     found, unreadable, other_types = _sorted_out(entries)
     links = () if bundle.link is UNSET else wire.decode(bundle.link, tuple[_Link, ...])
     total = wire.decode(bundle.total, int)
-    is_framed = links is not None and (bundle.total is UNSET or total is not None or bytes(bundle.total) == _NULL)
+    is_framed = links is not None and (bundle.total is UNSET or total is not None or wire.is_null(bundle.total))
     # A frame that cannot be read may have named another page
     next_link = _next_link(links) if is_framed and links is not None else ""
     return Pile(

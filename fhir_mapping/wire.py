@@ -396,9 +396,14 @@ def decode_concepts(raw: Raw | UnsetType) -> tuple[Concept, ...]:
     return tuple(one for member in members_of(raw) if (one := decode(member, Concept)) is not None)
 
 
+def is_null(raw: Raw) -> bool:
+    """Whether an element is there and says nothing."""
+    return bytes(raw).strip() == b"null"
+
+
 def members_of(raw: Raw | UnsetType) -> tuple[Raw, ...]:
     """Take a list apart, so that a bad member costs no other one; what is no list counts as a list of one."""
-    if raw is UNSET or bytes(raw) == b"null":
+    if raw is UNSET or is_null(raw):
         return ()
     several = decode(raw, tuple[Raw, ...])
     return (raw,) if several is None else several

@@ -90,7 +90,7 @@ def number_faults(text: RuleText, registered: Mapping[str, Rule]) -> Iterator[st
     for name, setting in text.settings.items():
         if setting.same_as:
             original = origin_of(text.id, name, setting)
-            if original[0] in registered and _type_of(registered[original[0]], original[1]) is not _type_of(rule, name):
+            if original[0] in registered and _type_of(registered[original[0]], original[1]) != _type_of(rule, name):
                 yield f"settings.{name}: same_as leads to {setting.same_as}, which is of another type"
             continue
         if not setting.label:

@@ -19,7 +19,7 @@ from fhir_mapping.model.dates import Answer, ClinicalDate, Days, latest_of
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import OrderKind, ProposedOrder
 from fhir_mapping.model.treatment import EndReason, Progression, SourceRef
-from fhir_mapping.model.vocabulary import Antigen, Certainty, Drug, Mechanism, Tier, Topic
+from fhir_mapping.model.vocabulary import Antigen, Certainty, Drug, Mechanism, Topic
 
 
 class Windows(Settings):
@@ -124,7 +124,7 @@ def _bcma_therapies(history: TreatmentHistory) -> Iterator[_BcmaTherapy]:
             first=infusion.infused,
             last=infusion.infused,
             is_ongoing=False,
-            is_sure=infusion.certainty is Certainty.STATED and infusion.tier is not Tier.PRESUMPTIVE,
+            is_sure=infusion.is_stated,
             target_known=target is Answer.YES,
             end_reason=None,
             sources=infusion.sources,

@@ -115,11 +115,13 @@ def _rows_of_these_orders(rows: list[Label], history: TreatmentHistory) -> list[
 
 def _is_beside(row: Label, history: TreatmentHistory) -> Answer:
     """Whether every partner is among the drafts, or is being given; one that may go on leaves it open."""
+    if not row.beside:
+        return Answer.YES
     present = {order.drug.id for order in history.orders if order.drug is not None}
     present |= {course.drug.id for course in history.courses if course.ongoing}
-    may_go_on = {course.drug.id for course in history.courses if _may_go_on(course, history)}
     if all(present & partner for partner in row.beside):
         return Answer.YES
+    may_go_on = {course.drug.id for course in history.courses if _may_go_on(course, history)}
     return Answer.UNKNOWN if all((present | may_go_on) & partner for partner in row.beside) else Answer.NO
 
 
@@ -133,5 +135,5 @@ def _said(criterion: Criterion, history: TreatmentHistory) -> str:
 
 def _evidence(history: TreatmentHistory) -> tuple[SourceRef, ...]:
     """Name the treatment that the count rests on."""
-    given = (course for course in history.courses if course.is_proven_or_reported and course.drug.antimyeloma)
-    return tuple(course.sources[0] for course in given if course.drug.drug_class is not DrugClass.STEROID)
+    given = (course for course in history.courses if course.is_proven_or_reported and course.drug.is_treatment)
+    return tuple(course.sources[0] for course in given)

@@ -21,7 +21,7 @@ from fhir_mapping.model.orders import OrderKind
 from fhir_mapping.model.patient import Allergen
 from fhir_mapping.model.results import LabResult, LabTest
 from fhir_mapping.model.treatment import CarTInfusion, SourceRef, SupportiveCare
-from fhir_mapping.model.vocabulary import Certainty, Cover, Tier, Topic
+from fhir_mapping.model.vocabulary import Cover, Topic
 
 
 class AfterCarT(Settings):
@@ -162,11 +162,7 @@ def _within_the_year(
 
 
 def _is_known(infusion: CarTInfusion) -> bool:
-    return (
-        infusion.infused is not None
-        and infusion.certainty is Certainty.STATED
-        and infusion.tier is not Tier.PRESUMPTIVE
-    )
+    return infusion.infused is not None and infusion.is_stated
 
 
 def _flagged(variant: str, facts: DaysAfterCarT, sources: tuple[SourceRef, ...]) -> Conclusion:

@@ -11,7 +11,7 @@ from fhir_mapping.model.dates import Answer, ClinicalDate, earliest_of
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import OrderKind, ProposedOrder
 from fhir_mapping.model.treatment import CarTInfusion, Course, Progression
-from fhir_mapping.model.vocabulary import Certainty, Drug, DrugClass, Mechanism, Tier, Topic
+from fhir_mapping.model.vocabulary import Certainty, Drug, DrugClass, Mechanism, Topic
 
 _REDIRECTION = Mechanism.T_CELL_REDIRECTION
 
@@ -66,7 +66,7 @@ def referral_at_relapse(history: TreatmentHistory, order: ProposedOrder, setting
     relapses = _relapses(history)
     if relapses.after_treatment:
         return _to_be_referred(relapses.after_treatment[-1], history, order, settings)
-    if relapses.perhaps or any(_is_treatment(course.drug) for course in history.courses):
+    if relapses.perhaps or any(course.drug.is_treatment for course in history.courses):
         return cannot_tell(Missing("progression_date"))
     return not_applicable(absent={Topic.TREATMENT, Topic.PROGRESSION})
 
@@ -122,7 +122,7 @@ class _Relapses:
 
 
 def _relapses(history: TreatmentHistory) -> _Relapses:
-    begun = [c.first_dose for c in history.courses if c.is_proven_or_reported and _is_treatment(c.drug)]
+    begun = [c.first_dose for c in history.courses if c.is_proven_or_reported and c.drug.is_treatment]
     after = [event for event in history.progressions if _came_after(event, begun)]
     earliest = earliest_of([on for on in begun if on is not None])
     before = [
@@ -142,13 +142,9 @@ def _came_after(event: Progression, begun: list[ClinicalDate | None]) -> bool:
     )
 
 
-def _is_treatment(drug: Drug) -> bool:
-    return drug.antimyeloma and drug.drug_class is not DrugClass.STEROID
-
-
 def _is_other_treatment(order: ProposedOrder, history: TreatmentHistory) -> bool:
     """Whether it is treatment of the myeloma without T-cell redirection, beside it as well; a conjugate is such."""
-    if order.drug is None or order.kind is not OrderKind.DRUG or not _is_treatment(order.drug):
+    if order.drug is None or order.kind is not OrderKind.DRUG or not order.drug.is_treatment:
         return False
     return not any(o.drug is not None and o.drug.mechanism is _REDIRECTION for o in history.orders)
 
@@ -218,17 +214,13 @@ def redirection_again_after_car_t(
 
 def _last_cells(history: TreatmentHistory) -> CarTInfusion | None:
     """Find the last infusion; None where another one, without date or not sure, may be later."""
-    sure = [infusion for infusion in history.infusions if _is_sure(infusion) and infusion.infused is not None]
+    sure = [infusion for infusion in history.infusions if infusion.is_stated and infusion.infused is not None]
     last = max(sure, key=_day_of, default=None)
     if last is None or last.infused is None:
         return None
     others = [infusion.infused for infusion in history.infusions if infusion not in sure]
     are_earlier = all(on is not None and on.is_before(last.infused) is Answer.YES for on in others)
     return last if are_earlier else None
-
-
-def _is_sure(infusion: CarTInfusion) -> bool:
-    return infusion.certainty is Certainty.STATED and infusion.tier is not Tier.PRESUMPTIVE
 
 
 def _day_of(infusion: CarTInfusion) -> tuple[date, date]:
@@ -279,7 +271,7 @@ def second_car_t(history: TreatmentHistory, order: ProposedOrder, settings: obje
 
 def _second(infusion: CarTInfusion, product: Drug) -> Conclusion:
     evidence = infusion.sources[:1]
-    if not _is_sure(infusion):
+    if not infusion.is_stated:
         return cannot_tell(Missing("car_t_given"), evidence=evidence)
     if infusion.product is None:
         variant = "unknown_product"

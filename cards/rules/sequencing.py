@@ -10,7 +10,7 @@ from fhir_mapping.model.dates import Answer
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import ProposedOrder
 from fhir_mapping.model.treatment import CarTInfusion, Course
-from fhir_mapping.model.vocabulary import Antigen, Certainty, Drug, DrugClass, Tier, Topic
+from fhir_mapping.model.vocabulary import Antigen, Drug, DrugClass, Topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,5 +181,4 @@ def conjugate_after_t_cell_redirection(history: TreatmentHistory, order: Propose
 
 
 def _is_sure_bcma_infusion(infusion: CarTInfusion) -> bool:
-    is_given = infusion.certainty is Certainty.STATED and infusion.tier is not Tier.PRESUMPTIVE
-    return is_given and infusion.targets(Antigen.BCMA) is Answer.YES
+    return infusion.is_stated and infusion.targets(Antigen.BCMA) is Answer.YES

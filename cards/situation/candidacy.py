@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cards.rulebook import Settings
 from cards.situation.car_t import car_t_under_way, was_asked_lately
-from fhir_mapping.model.care import PlanKind, RefusedTherapy
+from fhir_mapping.model.care import TOWARDS_CAR_T, RefusedTherapy
 from fhir_mapping.model.dates import Answer
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import OrderKind, ProposedOrder
@@ -14,10 +14,6 @@ from fhir_mapping.model.vocabulary import Topic
 
 # Nothing waits for these: where they cannot be read, nothing keeps a preference from being said
 TOPICS = frozenset({Topic.PLANS, Topic.REFUSALS, Topic.TRIALS, Topic.PERFORMANCE})
-
-_TOWARDS_CAR_T = frozenset(
-    {PlanKind.CAR_T_REFERRAL, PlanKind.T_CELL_COLLECTION, PlanKind.LYMPHODEPLETION, PlanKind.CAR_T_INFUSION}
-)
 
 
 class Candidacy(Settings):
@@ -48,7 +44,7 @@ def _leads_to_car_t(order: ProposedOrder) -> bool:
 
 def _records(history: TreatmentHistory, settings: Candidacy, refused: frozenset[RefusedTherapy]) -> Iterator[SourceRef]:
     days = settings.referral_counts_days
-    plans = (plan for plan in history.plans if plan.kind in _TOWARDS_CAR_T)
+    plans = (plan for plan in history.plans if plan.kind in TOWARDS_CAR_T)
     yield from (plan.source for plan in plans if was_asked_lately(plan, history, days))
     if history.collections:
         under_way = car_t_under_way(history, None, days)

@@ -4,15 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cards.situation.collection import infused_after, is_recent, not_used_up
-from fhir_mapping.model.care import PlanKind, PlannedCare, PlanState
-from fhir_mapping.model.dates import Answer, ClinicalDate, latest_of
+from fhir_mapping.model.care import CAR_T_STEPS, PlanKind, PlannedCare, PlanState
+from fhir_mapping.model.dates import Answer, latest_of
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import ProposedOrder
 from fhir_mapping.model.patient import OTHER_B_CELLS
 from fhir_mapping.model.treatment import CarTInfusion, SourceRef
 from fhir_mapping.model.vocabulary import Antigen, Certainty, Tier
-
-_STEPS = frozenset({PlanKind.T_CELL_COLLECTION, PlanKind.CAR_T_INFUSION, PlanKind.LYMPHODEPLETION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +32,15 @@ def car_t_before(history: TreatmentHistory) -> Found:
     A bare history code counts, unless cells against another disease may be meant; an infusion that names no product,
     and one that only may have taken place, leave it open. NO rests on nothing being on record.
     """
-    answers = [was_against_myeloma(infusion, history) for infusion in history.infusions]
-    for wanted in (Answer.YES, Answer.UNKNOWN):
-        for found in answers:
-            if found.answer is wanted:
-                return found
-    return Found(Answer.NO)
+    return _best([was_against_myeloma(infusion, history) for infusion in history.infusions])
 
 
 def was_against_myeloma(infusion: CarTInfusion, history: TreatmentHistory) -> Found:
     """Whether one infusion was given, and against the myeloma."""
-    is_possible = infusion.certainty is Certainty.POSSIBLE or infusion.tier is Tier.PRESUMPTIVE
-    names_an_infusion = infusion.tier is not Tier.UNDATED and not is_possible
+    names_an_infusion = infusion.tier is not Tier.UNDATED and infusion.is_stated
     if infusion.product is None and (names_an_infusion or _may_be_against_another_disease(history)):
         return Found(Answer.UNKNOWN, infusion.sources[:1], "car_t_target")
-    if is_possible:
+    if not infusion.is_stated:
         return Found(Answer.UNKNOWN, infusion.sources[:1], "car_t_given")
     return Found(Answer.YES, infusion.sources[:1])
 
@@ -107,7 +99,7 @@ def _ordered(history: TreatmentHistory, order: ProposedOrder | None, antigen: An
 
 def _planned(history: TreatmentHistory, counts_days: int, antigen: Antigen | None) -> Iterator[Found]:
     for plan in history.plans:
-        if plan.kind in _STEPS and (antigen is None or plan.product is None or antigen in plan.product.antigens):
+        if plan.kind in CAR_T_STEPS and (antigen is None or plan.product is None or antigen in plan.product.antigens):
             answer = _is_open(plan, history, counts_days)
             yield Found(answer, (plan.source,), "car_t_order", f"{_named(plan.kind)} is on order")
 
@@ -118,7 +110,7 @@ def _is_for_others(antigen: Antigen, history: TreatmentHistory, order: ProposedO
     products += [
         plan.product
         for plan in history.plans
-        if plan.product is not None and plan.kind in _STEPS and _is_open(plan, history, counts_days) is Answer.YES
+        if plan.product is not None and plan.kind in CAR_T_STEPS and _is_open(plan, history, counts_days) is Answer.YES
     ]
     return bool(products) and not any(antigen in product.antigens for product in products)
 
@@ -132,18 +124,10 @@ def is_referred(history: TreatmentHistory, counts_days: int) -> SourceRef | None
 def was_asked_lately(plan: PlannedCare, history: TreatmentHistory, counts_days: int) -> bool:
     """Whether a plan was made, or stands in the calendar, at most so many days ago, and no infusion has followed."""
     return plan.state is not PlanState.UNCLEAR and any(
-        day.days_until(history.today).at_most(counts_days) is Answer.YES and not _was_followed(day, history)
+        day.days_until(history.today).at_most(counts_days) is Answer.YES
+        and infused_after(day.plus(-1), history) is not Answer.YES
         for day in (plan.requested, plan.planned)
         if day is not None
-    )
-
-
-def _was_followed(asked: ClinicalDate, history: TreatmentHistory) -> bool:
-    return any(
-        infusion.infused is not None
-        and infusion.certainty is Certainty.STATED
-        and infusion.infused.is_before(asked) is Answer.NO
-        for infusion in history.infusions
     )
 
 

@@ -55,9 +55,8 @@ def _lines(wanted: int, history: TreatmentHistory) -> Criterion:
 
 def _is_a_line(course: Course) -> bool:
     """Whether a course was treatment of the myeloma for certain; an alkylator may only have prepared for cells."""
-    drug = course.drug
-    is_treatment = drug.antimyeloma and drug.drug_class not in {DrugClass.STEROID, DrugClass.ALKYLATOR}
-    return is_treatment and course.is_proven_or_reported
+    may_prepare = course.drug.drug_class is DrugClass.ALKYLATOR
+    return course.drug.is_treatment and not may_prepare and course.is_proven_or_reported
 
 
 # As clinicians write them

@@ -9,7 +9,7 @@ from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.dates import Answer, ClinicalDate, latest_of
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.treatment import CarTInfusion, Course, Transplant, TransplantKind
-from fhir_mapping.model.vocabulary import Certainty, Drug, DrugClass, Tier, Topic
+from fhir_mapping.model.vocabulary import Certainty, Drug, Tier, Topic
 from fhir_mapping.refractory import substance
 
 _LIMITS = (
@@ -146,7 +146,7 @@ class Chart:
 
 def chart_of(history: TreatmentHistory, catalog: Catalog) -> Chart:
     """List what may start a line, without the drugs that certainly only prepare for cells."""
-    courses = [c for c in history.courses if c.drug.antimyeloma and c.drug.drug_class is not DrugClass.STEROID]
+    courses = [course for course in history.courses if course.drug.is_treatment]
     chart = Chart(
         history=history,
         days={name: catalog.days(name) for name in _LIMITS},

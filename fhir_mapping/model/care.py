@@ -19,6 +19,10 @@ class PlanKind(StrEnum):
     LABORATORY_TEST = "laboratory test"
 
 
+CAR_T_STEPS = frozenset({PlanKind.T_CELL_COLLECTION, PlanKind.CAR_T_INFUSION, PlanKind.LYMPHODEPLETION})
+TOWARDS_CAR_T = CAR_T_STEPS | {PlanKind.CAR_T_REFERRAL}
+
+
 class PlanState(StrEnum):
     """How far a plan has come; one that was called off is none any more."""
 

@@ -177,10 +177,7 @@ class TreatmentHistory:
         started = [
             (course.first_dose.is_after(earlier), course.first_dose.is_after(later))
             for course in self.courses
-            if course.drug != other_than
-            and course.drug.antimyeloma
-            and course.drug.drug_class is not DrugClass.STEROID
-            and course.first_dose is not None
+            if course.drug != other_than and course.drug.is_treatment and course.first_dose is not None
         ]
         if (Answer.YES, Answer.NO) in started:
             return Answer.YES

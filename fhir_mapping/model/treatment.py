@@ -77,6 +77,11 @@ class CarTInfusion:
     certainty: Certainty
     sources: tuple[SourceRef, ...]
 
+    @property
+    def is_stated(self) -> bool:
+        """Whether some record says that the cells were given, be it without a date; an order alone does not."""
+        return self.certainty is Certainty.STATED and self.tier is not Tier.PRESUMPTIVE
+
     def targets(self, antigen: Antigen) -> Answer:
         """Whether the cells bind this antigen; unknown without a product."""
         if self.product is None:

@@ -77,6 +77,11 @@ class Drug:
     covers: frozenset[Cover] = frozenset()
 
     @property
+    def is_treatment(self) -> bool:
+        """Whether it is treatment of the myeloma by itself, and may make a line; a steroid only goes with others."""
+        return self.antimyeloma and self.drug_class is not DrugClass.STEROID
+
+    @property
     def mechanism(self) -> Mechanism | None:
         """Group bispecific antibodies with CAR T cells; None for a drug that is neither these nor a conjugate."""
         if self.drug_class in {DrugClass.BISPECIFIC, DrugClass.CAR_T}:

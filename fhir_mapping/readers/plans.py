@@ -16,7 +16,7 @@ from fhir_mapping.catalog.care_words import (
     speaks_of_eye_examination,
 )
 from fhir_mapping.catalog.loader import Catalog, texts_of
-from fhir_mapping.model.care import PlanKind, PlannedCare, PlanState, Refusal, RefusedTherapy
+from fhir_mapping.model.care import TOWARDS_CAR_T, PlanKind, PlannedCare, PlanState, Refusal, RefusedTherapy
 from fhir_mapping.model.dates import ClinicalDate, parse
 from fhir_mapping.model.vocabulary import Certainty, Drug, DrugClass
 from fhir_mapping.readers.context import Context, label_of, source_of
@@ -45,12 +45,6 @@ _APPOINTMENTS = {
     "noshow": None,
 }
 _ORDERING_INTENTS = {None, "order", "original-order", "reflex-order", "filler-order", "instance-order", "directive"}
-_CAR_T_STEPS = {
-    PlanKind.T_CELL_COLLECTION,
-    PlanKind.CAR_T_INFUSION,
-    PlanKind.LYMPHODEPLETION,
-    PlanKind.CAR_T_REFERRAL,
-}
 _CAR_T = frozenset({RefusedTherapy.CAR_T})
 _STATUS_REASON = "http://hl7.org/fhir/StructureDefinition/request-statusReason"
 _CACHED_PLANS = 4_096
@@ -78,7 +72,7 @@ def read_service_request(request: wire.ServiceRequest, context: Context) -> Iter
         return
     state = _REQUESTS.get(request.status or "", PlanState.UNCLEAR)
     if state is None:
-        if asked.kind in _CAR_T_STEPS:
+        if asked.kind in TOWARDS_CAR_T:
             yield from _refusals(request, context)
         return
     if request.intent not in _ORDERING_INTENTS:
@@ -140,7 +134,7 @@ def _asked_by(request: wire.ServiceRequest, catalog: Catalog) -> Asked | None:
     if asked is None and asks_for_referral(request.code):  # "Referral to haematology", and the reason says what for
         asked = asked_for((request.code, *wire.decode_concepts(request.reason_code)), catalog)
         # A referral for a step is the referral, not the step
-        if asked is not None and asked.kind in _CAR_T_STEPS:
+        if asked is not None and asked.kind in TOWARDS_CAR_T:
             return Asked(PlanKind.CAR_T_REFERRAL, asked.product)
     return asked
 

@@ -2,10 +2,12 @@
 
 import re
 import sys
+import tomllib
 from collections.abc import Mapping
-from dataclasses import make_dataclass, replace
+from dataclasses import fields, make_dataclass, replace
 from functools import cache
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -246,3 +248,11 @@ def test_faulty_files_are_told_and_nothing_is_written(tmp_path: Path, monkeypatc
     assert result.exit_code == 2
     assert "R01: has two texts" in result.stderr
     assert not (tmp_path / "page.html").exists()
+
+
+def test_every_fact_has_an_example_and_no_example_is_idle() -> None:
+    file = resources.files("cds_service") / "cli" / "example_facts.toml"
+    given = tomllib.loads(file.read_text(encoding="utf-8"))["facts"]
+    of_rules = {fact.name for active in load_knowledge().rules.values() for fact in fields(active.rule.facts)}
+
+    assert given.keys() == of_rules | {"drug", "detail"}
