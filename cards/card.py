@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+TOPIC_SYSTEM = "urn:mmcds:rules"
 SUMMARY_LIMIT = 139  # characters; the specification asks for fewer than 140
 
 

@@ -1,23 +1,22 @@
 """Where each number of a card comes from, in one line each: a source, our own count, or the hospital itself."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from cards.knowledge.loader import Knowledge
 from cards.knowledge.numbers import OwnNumber, origin_of
 from cards.knowledge.texts import Setting
+from cards.markdown import escape
 
 _CACHED_RULES = 256
 _LONGEST_WORDS = 500
 _OURS = "ours"
 
-Escape = Callable[[str, int], str]
-
 
 @lru_cache(maxsize=_CACHED_RULES)
-def number_lines(rule_id: str, knowledge: Knowledge, escape: Escape) -> tuple[str, ...]:
-    """Write out the numbers of a rule; `escape` makes the hospital's own words harmless."""
+def number_lines(rule_id: str, knowledge: Knowledge) -> tuple[str, ...]:
+    """Write out the numbers of a rule, the hospital's own words made harmless."""
     active = knowledge.rules[rule_id]
     return tuple(
         line
@@ -27,7 +26,6 @@ def number_lines(rule_id: str, knowledge: Knowledge, escape: Escape) -> tuple[st
             getattr(active.settings, name),
             knowledge.own.get(origin_of(rule_id, name, setting)),
             knowledge,
-            escape,
         )
     )
 
@@ -38,7 +36,7 @@ def written(value: float, unit: str) -> str:
     return f"{number}{'' if not unit or unit.startswith('/') else ' '}{unit}"
 
 
-def _lines(setting: Setting, value: Any, own: OwnNumber | None, knowledge: Knowledge, escape: Escape) -> Iterator[str]:
+def _lines(setting: Setting, value: Any, own: OwnNumber | None, knowledge: Knowledge) -> Iterator[str]:
     """Say where a number comes from, in a table of numbers each by its name; what is no number has no line."""
     if isinstance(value, Mapping):
         for name, part in value.items():
@@ -46,7 +44,7 @@ def _lines(setting: Setting, value: Any, own: OwnNumber | None, knowledge: Knowl
                 yield _shipped(f"{name} {written(part, setting.unit)}", setting, knowledge)
     elif _is_number(value):
         number = written(value, setting.unit)
-        yield _shipped(number, setting, knowledge) if own is None else _own(number, setting, own, knowledge, escape)
+        yield _shipped(number, setting, knowledge) if own is None else _own(number, setting, own, knowledge)
 
 
 def _is_number(value: Any) -> bool:
@@ -61,7 +59,7 @@ def _shipped(number: str, setting: Setting, knowledge: Knowledge) -> str:
     return words.shipped.format(number=number, label=setting.label, source=said)
 
 
-def _own(number: str, setting: Setting, own: OwnNumber, knowledge: Knowledge, escape: Escape) -> str:
+def _own(number: str, setting: Setting, own: OwnNumber, knowledge: Knowledge) -> str:
     words, accepted = knowledge.presentation.numbers, own.accepted
     if accepted is None:
         return words.own.format(number=number, label=setting.label, shipped=written(setting.value, setting.unit))

@@ -1,48 +1,31 @@
 """Words a plan as cards: wording from the knowledge files, facts from the rules, chart text always escaped."""
 
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 from typing import Any
 
-from cards.card import SUMMARY_LIMIT, Card, Coding, Source
-from cards.compose import CardPlan, GapPlan, Plan, indicator_of
+from cards.card import SUMMARY_LIMIT, TOPIC_SYSTEM, Card, Coding, Source
+from cards.compose import CardPlan, Plan, indicator_of
 from cards.evaluate import Result
-from cards.finding import Missing, Outcome
+from cards.extension import spoken_for
+from cards.gap_card import gap_card
 from cards.knowledge.loader import ActiveRule, Knowledge
+from cards.markdown import bullets, capitalised, escape, records_in
 from cards.origins import number_lines
-from cards.suggest import Addressee, capitalised, suggestions
+from cards.suggest import Addressee, suggestions
 from fhir_mapping.model.history import TreatmentHistory
-from fhir_mapping.model.treatment import SourceRef
-from fhir_mapping.model.vocabulary import ChartText, Topic
+from fhir_mapping.model.vocabulary import ChartText
 
-TOPIC_SYSTEM = "urn:mmcds:rules"
-RULES_EXTENSION = "mmcds.rules"
-_LONGEST_CHART_TEXT = 80
-_MOST_RECORDS = 6
 _CACHED_RULES = 256
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:@/\"'=])")
 
 
 def render(plan: Plan, history: TreatmentHistory, knowledge: Knowledge, addressee: Addressee) -> tuple[Card, ...]:
     """Word every card of a plan, in its order."""
     cards = [_card(card, history, knowledge, addressee) for card in plan.cards]
     if plan.gap is not None:
-        cards.append(_gap_card(plan.gap, history, knowledge, addressee))
+        cards.append(gap_card(plan.gap, history, knowledge, addressee.new_uuid))
     return tuple(cards)
-
-
-def escape(text: str, longest: int = _LONGEST_CHART_TEXT) -> str:
-    """Make chart text harmless in Markdown and HTML: one line, no invisible characters, no markup."""
-    plain = "".join(
-        " " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c
-        for c in text
-        if unicodedata.category(c) not in {"Cf", "Cs", "Co"}
-    )
-    short = " ".join(plain.split())[:longest]
-    return _MARKDOWN.sub(r"\\\1", short)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +82,7 @@ def _card(plan: CardPlan, history: TreatmentHistory, knowledge: Knowledge, addre
         suggestions=offered,
         selection_behavior="any" if offered else None,
         override_reasons=_override_reasons(tuple(reasons), knowledge),
-        extension=_spoken_for(_all_results(plan)) if len(plan.rule_ids) > 1 or plan.collapsed else None,
+        extension=spoken_for(_all_results(plan)) if len(plan.rule_ids) > 1 or plan.collapsed else None,
     )
 
 
@@ -154,25 +137,17 @@ def _whole_detail(plan: CardPlan, spoken: Sequence[Spoken], knowledge: Knowledge
     if plan.collapsed:
         unshown = [speak(result) for card in plan.collapsed for result in card.results]
         lines = (f"{each.result.active.text.id}: {_summary_of(each)}" for each in unshown)
-        yield from ("", *_list(knowledge.presentation.cap.more, lines))
-
-
-def _spoken_for(results: Iterable[Result]) -> dict[str, Any]:
-    outcomes: dict[str, str] = {}
-    for result in results:
-        is_flagged = result.outcome is Outcome.FLAGGED
-        outcomes.setdefault(result.active.text.id, "flagged" if is_flagged else "cannot_tell")
-    return {RULES_EXTENSION: [{"id": key, "outcome": outcome} for key, outcome in outcomes.items()]}
+        yield from ("", *bullets(knowledge.presentation.cap.more, lines))
 
 
 def _detail(spoken: Sequence[Spoken], knowledge: Knowledge) -> Iterator[str]:
     headings = knowledge.presentation.detail
-    yield from _list(headings.why, (line for each in spoken for line in _why(each)))
-    yield from _list(headings.note, (line for each in spoken for line in _notes(each)))
+    yield from bullets(headings.why, (line for each in spoken for line in _why(each)))
+    yield from bullets(headings.note, (line for each in spoken for line in _notes(each)))
     rules = tuple(dict.fromkeys(each.result.active.text.id for each in spoken))
     yield from _evidence(rules, knowledge)
-    yield from _list(headings.options, (line for each in spoken for line in _options(each)))
-    yield from _list(headings.records, _records(s for each in spoken for s in each.result.conclusion.evidence))
+    yield from bullets(headings.options, (line for each in spoken for line in _options(each)))
+    yield from bullets(headings.records, records_in(s for each in spoken for s in each.result.conclusion.evidence))
     yield from _numbers_and_review(rules, knowledge)
 
 
@@ -182,17 +157,17 @@ def _evidence(rule_ids: tuple[str, ...], knowledge: Knowledge) -> tuple[str, ...
     texts = [knowledge.rules[rule_id].text for rule_id in rule_ids]
     heading = knowledge.presentation.detail.evidence.format(strength=texts[0].strength, certainty=texts[0].certainty)
     lines = (f"{line.says} ({knowledge.sources[line.source].label})" for text in texts for line in text.evidence)
-    return tuple(_list(heading, lines))
+    return tuple(bullets(heading, lines))
 
 
 @lru_cache(maxsize=_CACHED_RULES)
 def _numbers_and_review(rule_ids: tuple[str, ...], knowledge: Knowledge) -> tuple[str, ...]:
     """Write out the numbers of the rules on a card, and who has reviewed the first."""
     headings = knowledge.presentation.detail
-    numbers = (line for rule_id in rule_ids for line in number_lines(rule_id, knowledge, escape))
+    numbers = (line for rule_id in rule_ids for line in number_lines(rule_id, knowledge))
     review = knowledge.rules[rule_ids[0]].text.reviewed
     reviewed = headings.unreviewed if review is None else headings.reviewed.format(by=review.by, on=review.on)
-    return (*_list(headings.numbers, numbers), reviewed)
+    return (*bullets(headings.numbers, numbers), reviewed)
 
 
 def _why(spoken: Spoken) -> Iterator[str]:
@@ -208,83 +183,3 @@ def _notes(spoken: Spoken) -> Iterator[str]:
 def _options(spoken: Spoken) -> Iterator[str]:
     advice = spoken.result.active.text.advice
     return (spoken.say(line) for line in (advice.options if advice else ()))
-
-
-def _records(sources: Iterable[SourceRef]) -> Iterator[str]:
-    named = dict.fromkeys(
-        f"{source.resource_type} {source.on}" if source.on else f"{source.resource_type}, undated" for source in sources
-    )
-    yield from list(named)[:_MOST_RECORDS]
-
-
-def _list(heading: str, lines: Iterable[str]) -> Iterator[str]:
-    items = list(dict.fromkeys(lines))
-    if items:
-        yield heading
-        yield ""
-        yield from (f"- {item}" for item in items)
-        yield ""
-
-
-def _gap_card(gap: GapPlan, history: TreatmentHistory, knowledge: Knowledge, addressee: Addressee) -> Card:
-    words = knowledge.presentation.data_gap
-    summary = _gap_summary(gap, history, knowledge)
-    return Card(
-        uuid=addressee.new_uuid(),
-        summary=summary,
-        detail="\n".join(_gap_detail(gap, history, knowledge)),
-        indicator=words.indicator,
-        source=Source(label="mmcds", topic=Coding(system=TOPIC_SYSTEM, code=words.id, display=words.slug)),
-        extension=_spoken_for(gap.concerned),
-    )
-
-
-def _gap_summary(gap: GapPlan, history: TreatmentHistory, knowledge: Knowledge) -> str:
-    words = knowledge.presentation.data_gap
-    titles = dict.fromkeys(result.active.text.title for result, _ in gap.undecided)
-    keys = dict.fromkeys(key for topic in gap.topics for key in history.coverage.of(topic).unread)
-    if titles:
-        summary = words.summary.format(titles="; ".join(titles))
-    elif keys:
-        summary = words.summary_unread.format(searches=", ".join(words.searches[key] for key in keys))
-    else:
-        summary = ""
-    if 0 < len(summary) <= SUMMARY_LIMIT:
-        return summary
-    return words.summary_long.format(count=len({r.active.text.id for r in gap.concerned}))
-
-
-def _gap_detail(gap: GapPlan, history: TreatmentHistory, knowledge: Knowledge) -> Iterator[str]:
-    words = knowledge.presentation.data_gap
-    yield from _list(
-        words.undecided,
-        (
-            f"{result.active.text.title} ({result.active.text.id}): missing "
-            + "; ".join(_missing(item, result, knowledge) for item in missing)
-            for result, missing in gap.undecided
-        ),
-    )
-    yield from _list(words.undecided, (f"{words.every_rule}: missing {words.missing[m.key]}" for m in gap.of_the_gate))
-    yield from _list(words.unread, (_topic(topic, history, knowledge) for topic in gap.topics))
-    unknown = [(u.text, u.source.resource_type) for u in gap.unrecognised]
-    unknown += [(order.label, "draft order") for order in gap.unrecognised_orders]
-    yield from _list(words.unrecognised, (f"{escape(text) or 'no name given'} ({kind})" for text, kind in unknown))
-    if gap.other_patient:
-        yield from (words.other_patient, "")
-    records = (s for result, _ in gap.undecided for s in result.conclusion.evidence)
-    yield from _list(knowledge.presentation.detail.records, _records(records))
-    yield words.closing
-
-
-def _missing(item: Missing, result: Result, knowledge: Knowledge) -> str:
-    wording = result.active.text.missing.get(item.key) or knowledge.presentation.data_gap.missing[item.key]
-    return wording.format(drug=item.drug, detail=item.detail)
-
-
-def _topic(topic: Topic, history: TreatmentHistory, knowledge: Knowledge) -> str:
-    words = knowledge.presentation.data_gap
-    coverage = history.coverage.of(topic)
-    if coverage.lists_are_empty:
-        return capitalised(words.topic_empty.format(topic=topic))
-    searches = ", ".join(words.searches[key] for key in coverage.unread)
-    return capitalised(words.topic_unread.format(topic=topic, searches=searches))

@@ -8,6 +8,7 @@ from cards.compose import CardPlan
 from cards.evaluate import Result
 from cards.finding import Proposal, Reschedule
 from cards.knowledge.loader import Knowledge
+from cards.markdown import capitalised
 from cards.orders import Ordering, describe, draft_order
 from cards.reschedule import moved
 from fhir_mapping.model.history import TreatmentHistory
@@ -98,8 +99,3 @@ def _move(proposal: Reschedule, knowledge: Knowledge, addressee: Addressee) -> S
 def _name_of(order: ProposedOrder) -> str:
     """Name an order in our words: a label is shown as it stands, and may hold no text of a chart."""
     return order.drug.name if order.drug is not None else order.kind.value
-
-
-def capitalised(text: str) -> str:
-    """Begin a sentence with a capital."""
-    return text[:1].upper() + text[1:]

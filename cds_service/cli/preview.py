@@ -18,10 +18,11 @@ import msgspec
 from cards.card import Card
 from cards.compose import CardPlan, GapPlan, Plan
 from cards.evaluate import Result
+from cards.extension import RULES_EXTENSION
 from cards.finding import Conclusion, Hook, Missing, Outcome, cannot_tell
 from cards.knowledge.loader import ActiveRule
 from cards.knowledge.texts import CardText
-from cards.render import RULES_EXTENSION, render, speak
+from cards.render import render, speak
 from cards.suggest import Addressee
 from cds_service.assess import Assessor, assess
 from cds_service.synthetic import AS_OF, demo_patients

@@ -15,8 +15,8 @@ from cards.finding import Hook
 from cards.knowledge.loader import Knowledge, load
 from cards.knowledge.numbers import Acceptance, Key, OwnNumber
 from cards.knowledge.own import with_own_numbers
+from cards.markdown import escape
 from cards.origins import number_lines
-from cards.render import escape
 from cds_service.assess import Assessment, assess
 from tests.build import AS_OF, Resource, assessor, card, chart, draft_collection, given, hook_request, infusion, lab
 from tests.build import outcome as outcome_of
@@ -132,7 +132,7 @@ def test_the_knowledge_of_a_day_is_made_once_before_the_start() -> None:
 
     assert knowledge.on(AS_OF) is knowledge.on(UNTIL) is knowledge
     assert knowledge.on(UNTIL + timedelta(1)) is knowledge.on(UNTIL + timedelta(99)) is load()
-    assert number_lines("R01", knowledge, escape) is number_lines("R01", knowledge, escape)
+    assert number_lines("R01", knowledge) is number_lines("R01", knowledge, escape)
 
 
 def test_the_version_tells_numbers_apart() -> None:
@@ -193,13 +193,13 @@ def test_a_card_says_where_its_number_comes_from(own: Own, days: int, line: str)
 def test_a_number_beyond_an_upper_bound_names_that_one() -> None:
     knowledge = with_own_numbers(load(), {("R16", "start_day"): OwnNumber(45, ACCEPTED)}, AS_OF)
 
-    (line,) = [line for line in number_lines("R16", knowledge, escape) if line.startswith("45 d")]
+    (line,) = [line for line in number_lines("R16", knowledge) if line.startswith("45 d")]
 
     assert "set by this hospital above the shipped bound of" in line
 
 
 def test_a_number_of_our_own_says_so() -> None:
-    (line,) = [line for line in number_lines("R01", load(), escape) if "taken as abandoned" in line]
+    (line,) = [line for line in number_lines("R01", load()) if "taken as abandoned" in line]
 
     assert line.endswith("(shipped; our own count, not from a source)")
 
@@ -211,12 +211,12 @@ def test_every_number_of_a_rule_has_one_line_and_a_table_one_for_each_name() -> 
         tables = [table for table in values.values() if isinstance(table, Mapping)]
         named = [number for table in tables for number in table.values() if isinstance(number, int | float)]
 
-        lines = number_lines(rule_id, load(), escape)
+        lines = number_lines(rule_id, load())
 
         assert len(lines) == len(set(lines)) == len(numbers) + len(named)
 
 
 def test_a_shared_number_is_worded_alike_so_that_a_card_of_several_rules_has_it_once() -> None:
-    antiviral, pneumocystis = (set(number_lines(rule_id, load(), escape)) for rule_id in ("R15", "R16"))
+    antiviral, pneumocystis = (set(number_lines(rule_id, load())) for rule_id in ("R15", "R16"))
 
     assert len(antiviral & pneumocystis) == 3
