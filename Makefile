@@ -23,6 +23,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --gener
 VENV := .venv/.stamp-created
 RUN := .venv/.stamp-run-time
 DEV := .venv/.stamp-development
+VALIDATOR := .venv/.stamp-validator
 
 .PHONY: help demo serve test check deep bench lock clean
 
@@ -51,7 +52,7 @@ check:  ## format, lint, types, import contracts, tests
 	@echo "==> pytest"
 	@$(PY) -m pytest
 
-deep: $(DEV)  ## every test, the long ones too
+deep: $(DEV) $(VALIDATOR)  ## every test, the long ones too (needs Node)
 	@echo "==> pytest, long tests included"
 	@HYPOTHESIS_PROFILE=deep $(PY) -m pytest -m "deep or not deep"
 
@@ -95,3 +96,13 @@ $(DEV): deploy/requirements-dev.txt pyproject.toml $(VENV)
 	@echo "==> installing mmcds from this checkout"
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $(RUN) $@
+
+# The long tests alone need Node: their second FHIR validator is two npm packages, pinned with hashes and no addresses.
+$(VALIDATOR): tests/validator/package.json tests/validator/package-lock.json $(VENV)
+	@command -v npm >/dev/null || { echo "make deep needs Node 20.19 or newer with npm" >&2; exit 1; }
+	@echo "==> installing the second FHIR validator"
+	@rm -rf .venv/validator $@
+	@mkdir .venv/validator
+	@cp tests/validator/package.json tests/validator/package-lock.json .venv/validator/
+	@npm ci --prefix .venv/validator --engine-strict --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
