@@ -1,21 +1,22 @@
 """Asks every live rule once, isolates a crash, keeps every answer, and lets no answer rest on what was not read."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from cards import gates
 from cards.finding import Conclusion, Hook, Missing, Outcome, cannot_tell, not_applicable
 from cards.knowledge.loader import ActiveRule, Knowledge
+from cards.rulebook import OrderFunction, PatientFunction
 from fhir_mapping.model.dates import Answer
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import ProposedOrder
 from fhir_mapping.model.vocabulary import DrugClass, Topic
 
+_FLAGGED = Outcome.FLAGGED  # an Enum is slow to look a member up in
 _ANSWERED_BY_TREATMENT = frozenset({Topic.TREATMENT, Topic.CELL_THERAPY})
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """One rule's answer about one draft order, or about the patient; `fault` names the type of a crash."""
 
     active: ActiveRule
@@ -29,8 +30,7 @@ class Result:
         return self.conclusion.outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """The gate that was passed or not, and every live rule's answer."""
 
     gate: gates.Gate
@@ -44,49 +44,56 @@ def evaluate(history: TreatmentHistory, hook: Hook, knowledge: Knowledge, course
         closed = tuple(Result(active, None, not_applicable()) for active in knowledge.for_hook(hook))
         return Evaluation(gate, closed)
     orders = [(order, continues_a_course(order, history, course_gap_days)) for order in history.judged_orders]
-    asked = (result for active in knowledge.for_hook(hook) for result in _ask(active, history, hook, orders))
-    results = tuple(_behind(gate, result) for result in asked) if gate.missing else tuple(asked)
+    results = _ask(knowledge.for_hook(hook), history, hook, orders)
+    if gate.missing:
+        results = [_behind(gate, result) for result in results]
     return Evaluation(gate, _with_companions_settled(results))
 
 
-def _with_companions_settled(results: tuple[Result, ...]) -> tuple[Result, ...]:
+def _with_companions_settled(results: list[Result]) -> tuple[Result, ...]:
     """Withdraw the finding of a rule that only accompanies another, where that one found nothing."""
-    flagged = {(r.active.text.id, id(r.order)) for r in results if r.outcome is Outcome.FLAGGED}
-    return tuple(
-        replace(result, conclusion=not_applicable())
-        if result.active.text.companion_of
-        and not any((host, id(result.order)) in flagged for host in result.active.text.companion_of)
-        else result
-        for result in results
-    )
+    flagged = {(r.active.text.id, id(r.order)) for r in results if r.conclusion.outcome is _FLAGGED}
+    for place, result in enumerate(results):
+        hosts = result.active.text.companion_of
+        if hosts and not any((host, id(result.order)) in flagged for host in hosts):
+            results[place] = result._replace(conclusion=not_applicable())
+    return tuple(results)
 
 
 def _ask(
-    active: ActiveRule, history: TreatmentHistory, hook: Hook, orders: Sequence[tuple[ProposedOrder, bool]]
-) -> Iterator[Result]:
-    """Ask one rule about every judged order, each with whether it continues a course, or about the patient."""
-    rule = active.rule
-    if rule.judge_order is None or (hook is Hook.PATIENT_VIEW and rule.judge_patient is not None):
-        yield _answer(active, None, history, hook)
-        return
-    for order, continues in orders:
-        if continues and rule.new_starts_only:
-            yield Result(active, order, not_applicable())
-        else:
-            yield _answer(active, order, history, hook)
+    rules: Iterable[ActiveRule], history: TreatmentHistory, hook: Hook, orders: Sequence[tuple[ProposedOrder, bool]]
+) -> list[Result]:
+    """Ask each rule about every judged order, each with whether it continues a course, or about the patient."""
+    results: list[Result] = []
+    is_opened = hook is Hook.PATIENT_VIEW
+    for active in rules:
+        judge_order, judge_patient = active.rule.judge_order, active.rule.judge_patient
+        if judge_patient is not None and (is_opened or judge_order is None):
+            results.append(_answer(active, None, history, judge_patient, hook))
+        elif judge_order is not None:
+            new_starts_only = active.rule.new_starts_only
+            results += [
+                Result(active, order, not_applicable())
+                if continues and new_starts_only
+                else _answer(active, order, history, judge_order, order)
+                for order, continues in orders
+            ]
+    return results
 
 
-def _answer(active: ActiveRule, order: ProposedOrder | None, history: TreatmentHistory, hook: Hook) -> Result:
+def _answer(
+    active: ActiveRule,
+    order: ProposedOrder | None,
+    history: TreatmentHistory,
+    judge: OrderFunction | PatientFunction,
+    about: Any,
+) -> Result:
+    """Have one question answered; a crash costs that answer alone."""
     try:
-        if order is not None and active.rule.judge_order is not None:
-            conclusion = active.rule.judge_order(history, order, active.settings)
-        elif active.rule.judge_patient is not None:
-            conclusion = active.rule.judge_patient(history, hook, active.settings)
-        else:
-            conclusion = not_applicable()
+        conclusion = judge(history, about, active.settings)
     except Exception as fault:
         return Result(active, order, cannot_tell(Missing("failed")), fault=type(fault).__name__)
-    return Result(active, order, _held_to_coverage(conclusion, history))
+    return Result(active, order, _held_to_coverage(conclusion, history) if conclusion.absent else conclusion)
 
 
 def _held_to_coverage(conclusion: Conclusion, history: TreatmentHistory) -> Conclusion:
@@ -94,24 +101,20 @@ def _held_to_coverage(conclusion: Conclusion, history: TreatmentHistory) -> Conc
 
     Treatment that is not recognised has the same effect on whoever found no T-cell engager or BCMA therapy.
     """
-    if not conclusion.absent:
-        return conclusion
-    unread = frozenset(topic for topic in conclusion.absent if not history.coverage.is_complete(topic))
+    unread = conclusion.absent - history.coverage.complete
     if unread:
         return cannot_tell(Missing("unread", topics=unread), evidence=conclusion.evidence)
-    if not conclusion.absent & _ANSWERED_BY_TREATMENT:
+    if not history.unrecognised or not conclusion.absent & _ANSWERED_BY_TREATMENT:
         return conclusion
-    hidden = [
-        item for item in history.unrecognised if conclusion.outcome is Outcome.SATISFIED or item.may_be_cell_therapy
-    ]
-    return cannot_tell(Missing("unrecognised")) if hidden else conclusion
+    is_hidden = conclusion.outcome is Outcome.SATISFIED or any(i.may_be_cell_therapy for i in history.unrecognised)
+    return cannot_tell(Missing("unrecognised")) if is_hidden else conclusion
 
 
 def _behind(gate: gates.Gate, result: Result) -> Result:
     """Call an answer undecided behind a gate that could not be judged."""
     if result.outcome is Outcome.NOT_APPLICABLE:
         return result
-    return replace(result, conclusion=cannot_tell(*gate.missing, evidence=result.conclusion.evidence))
+    return result._replace(conclusion=cannot_tell(*gate.missing, evidence=result.conclusion.evidence))
 
 
 def continues_a_course(order: ProposedOrder, history: TreatmentHistory, course_gap_days: int) -> bool:

@@ -1,9 +1,9 @@
 """What a rule answers: one of four outcomes, with the facts, the evidence and what was missing."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import date
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 from fhir_mapping.model.orders import ProposedOrder
 from fhir_mapping.model.treatment import SourceRef
@@ -27,8 +27,7 @@ class Outcome(IntEnum):
     FLAGGED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(NamedTuple):
     """A fact that a rule needed: the key of its wording, and what that wording names."""
 
     key: str
@@ -37,8 +36,7 @@ class Missing:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(NamedTuple):
     """A draft order to offer: the key of its template, and what the patient's chart lets us say in it.
 
     `start` and `end` bound the doses of a drug, or the days on which a service is to be done: a test before an event
@@ -52,8 +50,7 @@ class Proposal:
     end: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reschedule:
+class Reschedule(NamedTuple):
     """A draft order of this request to move to another day: it stays the EHR's own, and its date alone changes.
 
     `template` names the wording. It is not offered where the order cannot be echoed, or has no date to move.
@@ -64,8 +61,7 @@ class Reschedule:
     to: date
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
+class Conclusion(NamedTuple):
     """A rule's answer.
 
     `variant` picks the wording and `facts` fills it. `absent` names the Topics in which the answer rests on
@@ -103,12 +99,13 @@ def cannot_tell(*missing: Missing, evidence: tuple[SourceRef, ...] = ()) -> Conc
 def worst(conclusions: Iterable[Conclusion]) -> Conclusion:
     """Pick the answer that must not be hidden by another; missing facts of all that cannot tell are kept."""
     found = list(conclusions)
+    if len(found) == 1:
+        return found[0]
     chosen = max(found, key=lambda conclusion: conclusion.outcome, default=not_applicable())
     alike = [c for c in found if c.outcome is chosen.outcome]
     if len(alike) <= 1:
         return chosen
-    return replace(
-        chosen,
+    return chosen._replace(
         absent=frozenset().union(*(c.absent for c in alike)),
         missing=tuple(dict.fromkeys(item for c in alike for item in c.missing)),
     )

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from fhir_mapping.model.treatment import SourceRef
 
@@ -27,19 +27,15 @@ def capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def records_in(sources: Iterable[SourceRef]) -> Iterator[str]:
+def records_in(sources: Iterable[SourceRef]) -> list[str]:
     """Name the records that a card rests on, each kind and day once, and no more than a reader takes in."""
     named = dict.fromkeys(
         f"{source.resource_type} {source.on}" if source.on else f"{source.resource_type}, undated" for source in sources
     )
-    yield from list(named)[:_MOST_RECORDS]
+    return list(named)[:_MOST_RECORDS]
 
 
-def bullets(heading: str, lines: Iterable[str]) -> Iterator[str]:
+def bullets(heading: str, lines: Iterable[str]) -> list[str]:
     """Write a heading and its lines, each once; nothing where there are none."""
-    items = list(dict.fromkeys(lines))
-    if items:
-        yield heading
-        yield ""
-        yield from (f"- {item}" for item in items)
-        yield ""
+    items = dict.fromkeys(lines)
+    return [heading, "", *(f"- {item}" for item in items), ""] if items else []

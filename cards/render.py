@@ -1,6 +1,6 @@
 """Words a plan as cards: wording from the knowledge files, facts from the rules, chart text always escaped."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 from typing import Any
@@ -15,9 +15,11 @@ from cards.markdown import bullets, capitalised, escape, records_in
 from cards.origins import number_lines
 from cards.suggest import Addressee, suggestions
 from fhir_mapping.model.history import TreatmentHistory
+from fhir_mapping.model.treatment import SourceRef
 from fhir_mapping.model.vocabulary import ChartText
 
 _CACHED_RULES = 256
+_BETWEEN = "\x1f"  # the unit separator, which stands in no wording and, being invisible, in no text of a chart
 
 
 def render(plan: Plan, history: TreatmentHistory, knowledge: Knowledge, addressee: Addressee) -> tuple[Card, ...]:
@@ -38,6 +40,11 @@ class Spoken:
     def say(self, wording: str) -> str:
         """Put the facts and the rule's numbers into a wording, and begin it with a capital."""
         return capitalised(wording.format_map(self.values))
+
+    def say_each(self, wordings: Iterable[str]) -> list[str]:
+        """Say several wordings, all filled in one go."""
+        text = _BETWEEN.join(wordings)
+        return [capitalised(line) for line in text.format_map(self.values).split(_BETWEEN)] if text else []
 
 
 def speak(result: Result) -> Spoken:
@@ -71,7 +78,7 @@ def _card(plan: CardPlan, history: TreatmentHistory, knowledge: Knowledge, addre
     lead = plan.results[0]
     text = lead.active.text
     offered = tuple(suggestions(plan, history, knowledge, addressee))
-    reasons = dict.fromkeys(code for result in plan.results for code in result.active.text.override_reasons)
+    reasons = dict.fromkeys([code for result in plan.results for code in result.active.text.override_reasons])
     spoken = [speak(result) for result in plan.results]
     return Card(
         uuid=addressee.new_uuid(),
@@ -126,29 +133,41 @@ def _summary_of(spoken: Spoken) -> str:
     return spoken.say(spoken.result.active.text.cards[spoken.result.conclusion.variant].summary)
 
 
-def _whole_detail(plan: CardPlan, spoken: Sequence[Spoken], knowledge: Knowledge) -> Iterator[str]:
+def _whole_detail(plan: CardPlan, spoken: Sequence[Spoken], knowledge: Knowledge) -> list[str]:
     """Give the detail, of each card that shares this one under its own summary, and name those without a card."""
+    lines = [] if plan.shared else _detail(spoken, knowledge)
     for card in plan.shared:
         said = [speak(result) for result in card.results]
-        yield from (f"**{_summary(said, card.indicator)}** ({', '.join(card.rule_ids)})", "")
-        yield from (*_detail(said, knowledge), "")
-    if not plan.shared:
-        yield from _detail(spoken, knowledge)
+        lines += (f"**{_summary(said, card.indicator)}** ({', '.join(card.rule_ids)})", "")
+        lines += (*_detail(said, knowledge), "")
     if plan.collapsed:
         unshown = [speak(result) for card in plan.collapsed for result in card.results]
-        lines = (f"{each.result.active.text.id}: {_summary_of(each)}" for each in unshown)
-        yield from ("", *bullets(knowledge.presentation.cap.more, lines))
+        named = (f"{each.result.active.text.id}: {_summary_of(each)}" for each in unshown)
+        lines += ("", *bullets(knowledge.presentation.cap.more, named))
+    return lines
 
 
-def _detail(spoken: Sequence[Spoken], knowledge: Knowledge) -> Iterator[str]:
+def _detail(spoken: Sequence[Spoken], knowledge: Knowledge) -> list[str]:
     headings = knowledge.presentation.detail
-    yield from bullets(headings.why, (line for each in spoken for line in _why(each)))
-    yield from bullets(headings.note, (line for each in spoken for line in _notes(each)))
-    rules = tuple(dict.fromkeys(each.result.active.text.id for each in spoken))
-    yield from _evidence(rules, knowledge)
-    yield from bullets(headings.options, (line for each in spoken for line in _options(each)))
-    yield from bullets(headings.records, records_in(s for each in spoken for s in each.result.conclusion.evidence))
-    yield from _numbers_and_review(rules, knowledge)
+    why: list[str] = []
+    notes: list[str] = []
+    options: list[str] = []
+    records: list[SourceRef] = []
+    for each in spoken:
+        text, conclusion = each.result.active.text, each.result.conclusion
+        why += each.say_each(text.cards[conclusion.variant].why)
+        notes += each.say_each([text.notes[key] for key in conclusion.notes])
+        options += each.say_each(text.advice.options) if text.advice else ()
+        records += conclusion.evidence
+    rules = tuple(dict.fromkeys([each.result.active.text.id for each in spoken]))
+    return [
+        *bullets(headings.why, why),
+        *bullets(headings.note, notes),
+        *_evidence(rules, knowledge),
+        *bullets(headings.options, options),
+        *bullets(headings.records, records_in(records)),
+        *_numbers_and_review(rules, knowledge),
+    ]
 
 
 @lru_cache(maxsize=_CACHED_RULES)
@@ -168,18 +187,3 @@ def _numbers_and_review(rule_ids: tuple[str, ...], knowledge: Knowledge) -> tupl
     review = knowledge.rules[rule_ids[0]].text.reviewed
     reviewed = headings.unreviewed if review is None else headings.reviewed.format(by=review.by, on=review.on)
     return (*bullets(headings.numbers, numbers), reviewed)
-
-
-def _why(spoken: Spoken) -> Iterator[str]:
-    result = spoken.result
-    return (spoken.say(line) for line in result.active.text.cards[result.conclusion.variant].why)
-
-
-def _notes(spoken: Spoken) -> Iterator[str]:
-    result = spoken.result
-    return (spoken.say(result.active.text.notes[key]) for key in result.conclusion.notes)
-
-
-def _options(spoken: Spoken) -> Iterator[str]:
-    advice = spoken.result.active.text.advice
-    return (spoken.say(line) for line in (advice.options if advice else ()))

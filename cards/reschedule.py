@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from fhir_mapping import wire
 from fhir_mapping.model.dates import ClinicalDate, parse
+from fhir_mapping.model.orders import ProposedOrder
 
 _LONGEST_ORDER = 30_000  # bytes; a longer one carries documents, and checking it would keep the user waiting
 _MODELS: Mapping[str, Any] = {"MedicationRequest": MedicationRequest, "ServiceRequest": ServiceRequest}
@@ -38,6 +39,11 @@ def moved(raw: bytes, to: date) -> dict[str, Any] | None:
         return _moved(raw, to)
     except (_UnclearError, OverflowError):
         return None
+
+
+def has_a_date_to_move(order: ProposedOrder) -> bool:
+    """Whether it is worth looking into the JSON of a draft: a drug order without a date gets none from us."""
+    return order.planned is not None or not order.reference.startswith("MedicationRequest/")
 
 
 def _moved(raw: bytes, to: date) -> _Object:

@@ -1,6 +1,6 @@
 """What a card offers to do with one click: drafts of new orders, and draft orders of the request on another day."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cards.card import Action, Suggestion
@@ -10,18 +10,22 @@ from cards.finding import Proposal, Reschedule
 from cards.knowledge.loader import Knowledge
 from cards.markdown import capitalised
 from cards.orders import Ordering, describe, draft_order
-from cards.reschedule import moved
+from cards.reschedule import has_a_date_to_move, moved
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import ProposedOrder
 
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """Whom the draft orders are for, how a new uuid is made, and how the client takes orders."""
+    """Whom the draft orders are for, how a new uuid is made, and how the client takes orders.
+
+    `drafts_as_sent` gives the JSON of the request's own drafts by reference, without those that cannot be handed back.
+    """
 
     patient_id: str
     new_uuid: Callable[[], str]
     ordering: Ordering = field(default_factory=Ordering)
+    drafts_as_sent: Callable[[], Mapping[str, bytes]] = dict
 
 
 def suggestions(
@@ -81,11 +85,15 @@ def _create(
 
 
 def _move(proposal: Reschedule, knowledge: Knowledge, addressee: Addressee) -> Suggestion | None:
-    resource = moved(proposal.order.raw, proposal.to) if addressee.ordering.takes_updates else None
+    order = proposal.order
+    if not addressee.ordering.takes_updates or not has_a_date_to_move(order):
+        return None
+    raw = addressee.drafts_as_sent().get(order.reference)
+    resource = moved(raw, proposal.to) if raw is not None else None
     if resource is None:
         return None
     text = knowledge.orders[proposal.template]
-    values = {"drug": _name_of(proposal.order), "date": proposal.to.isoformat()}
+    values = {"drug": _name_of(order), "date": proposal.to.isoformat()}
     return Suggestion(
         label=capitalised(text.label.format_map(values)),
         uuid=addressee.new_uuid(),

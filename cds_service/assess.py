@@ -112,8 +112,7 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, orderi
         _report(gathered)
         return _NOTHING
     gathered.finish(key for key in assessor.searches if key not in _GATE_SEARCHES)
-    records = [item.resource for item in gathered.found]
-    gathered.look_up(unresolved_medications(records, chain(gathered.found, drafts.medications)))
+    gathered.look_up(unresolved_medications(gathered.resources, chain(gathered.found, drafts.medications)))
     _report(gathered)
     history = build_history(
         gathered.found,
@@ -131,7 +130,7 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, orderi
     _require_some_data(gathered, request.hook, knowledge)
     evaluation = evaluate(history, request.hook, knowledge, assessor.catalog.days("course_gap"))
     plan = compose(evaluation, history, knowledge.presentation.cap.other_cards.value)
-    addressee = Addressee(request.patient_id, assessor.new_uuid, ordering)
+    addressee = Addressee(request.patient_id, assessor.new_uuid, ordering, request.drafts_as_sent)
     cards = render(plan, history, knowledge, addressee)
     return Assessment(
         cards=cards,
@@ -176,8 +175,8 @@ def _is_surely_no_myeloma(gathered: Gathered, assessor: Assessor) -> bool:
     """Gate G1 ahead of the rest: a problem list that was read whole and shows other things needs no chart read."""
     if gathered.readings["conditions"].level is not Level.COMPLETE:
         return False
-    conditions = [item.resource for item in gathered.found if isinstance(item.resource, wire.Condition)]
-    return bool(conditions) and not any(names_myeloma(c, assessor.catalog) for c in conditions)
+    conditions = [resource for resource in gathered.resources if type(resource) is wire.Condition]
+    return bool(conditions) and not any(names_myeloma(condition, assessor.catalog) for condition in conditions)
 
 
 def _drug_entries(history: TreatmentHistory) -> Mapping[str, int]:

@@ -3,8 +3,9 @@
 What the client sent comes first; the rest is read from its FHIR server where that may be done.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 import msgspec
 
@@ -18,6 +19,8 @@ _UNAVAILABLE = Reading(Level.UNAVAILABLE)
 FROM_PREFETCH = "prefetch"
 FROM_FHIR = "fhir"
 _NOT_USABLE = "not_usable"
+_RESOURCE = attrgetter("resource")
+_COMPLETE, _UNREAD = Level.COMPLETE, Level.UNAVAILABLE  # an Enum is slow to look a member up in
 
 
 @dataclass(slots=True)
@@ -41,6 +44,11 @@ class Gathered:
     origins: dict[str, str] = field(default_factory=dict)
     _sent: dict[str, tuple[piles.Pile | None, Reading]] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
+
+    @property
+    def resources(self) -> Iterator[wire.Resource]:
+        """Give the resources that were found, without their addresses."""
+        return map(_RESOURCE, self.found)
 
     def start(self) -> None:
         """Look through what was sent, and have the rest searched for, all at once; a second call does nothing."""
@@ -127,7 +135,7 @@ def _answers(pile: piles.Pile, reading: Reading) -> bool:
 def _reading_of(pile: piles.Pile | None, search: Search) -> Reading:
     if pile is None:
         return _UNAVAILABLE
-    kinds = [type(item.resource) for item in pile.found]
+    kinds = [*map(type, map(_RESOURCE, pile.found))]
     wanted = kinds.count(wire.TYPES[search.resource_type])
     outcomes = _outcomes(pile) if wanted < len(kinds) else []
     failed = any(outcome.says_failed for outcome in outcomes)

@@ -1,8 +1,10 @@
 """The hook request: what CDS Hooks requires is checked, everything else is taken as it comes."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -18,6 +20,7 @@ _OTHER_FHIR_VERSIONS = frozenset(
     {"MedicationOrder", "DiagnosticOrder", "ProcedureRequest", "ReferralRequest", "NutritionRequest"}
 )
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,20000}=*")  # RFC 6750; nothing else may stand in a header
+_SUBJECT = attrgetter("resource.subject")
 _LONGEST_ID = 1_024  # characters; FHIR allows 64, Epic's draft ids have about 190
 
 
@@ -94,6 +97,22 @@ class HookRequest:
     prefetch: Mapping[str, piles.Pile | None] = field(default_factory=dict)
     fhir: FhirOffer = field(default_factory=FhirOffer)
     has_draft_orders: bool = False
+    raw_draft_orders: Raw | UnsetType = UNSET
+
+    def drafts_as_sent(self) -> Mapping[str, bytes]:
+        """Find the JSON of each draft as it came, by "Type/id": without an id, a client would not know what we mean.
+
+        Two drafts of one id cannot be told apart, so neither is there.
+        """
+        bundle = wire.decode(self.raw_draft_orders, _SentBundle)
+        entries = wire.members_of(bundle.entry) if bundle is not None else ()
+        resources = [(wire.decode(entry, _SentEntry) or _SentEntry()).resource for entry in entries]
+        found: dict[str, list[bytes]] = defaultdict(list)
+        for raw in (self.raw_draft_orders, *resources):
+            named = wire.decode(raw, _Named)
+            if named is not None and raw is not UNSET:
+                found[f"{named.resource_type}/{named.id}"].append(bytes(raw))
+        return {reference: sent[0] for reference, sent in found.items() if len(sent) == 1}
 
 
 def parse_request(body: bytes, hook: Hook) -> HookRequest:
@@ -121,6 +140,7 @@ def parse_request(body: bytes, hook: Hook) -> HookRequest:
         prefetch=prefetch,
         fhir=_fhir_offer(envelope, patient_id),
         has_draft_orders=context.draft_orders is not UNSET,
+        raw_draft_orders=context.draft_orders,
     )
 
 
@@ -214,32 +234,12 @@ def _drafts(context: _Context, patient_id: str, hook: Hook) -> Drafts:
             foreign += 1
     selected = {id(order) for order in (_selected(context, own) if hook is Hook.ORDER_SELECT else own)}
     medications = tuple(item for item in pile.found if isinstance(item.resource, wire.Medication))
-    sent = _as_sent(context.draft_orders) if own else {}
     return Drafts(
-        orders=tuple(
-            Draft(order, id(order) in selected, sent.get((type(order).__name__, order.id), b"")) for order in own
-        ),
+        orders=tuple(Draft(order, id(order) in selected) for order in own),
         medications=medications,
         foreign=foreign,
         unreadable=sum(kind in {"MedicationRequest", "ServiceRequest", ""} for kind in pile.unreadable),
     )
-
-
-def _as_sent(draft_orders: Raw) -> dict[tuple[str, str | None], bytes]:
-    """Find the JSON of each draft as it came, by type and id: without an id, a client would not know what we mean.
-
-    Two drafts of one id cannot be told apart, so neither has any.
-    """
-    bundle = wire.decode(draft_orders, _SentBundle)
-    entries = wire.members_of(bundle.entry) if bundle is not None else ()
-    resources = [(wire.decode(entry, _SentEntry) or _SentEntry()).resource for entry in entries]
-    found: dict[tuple[str, str | None], bytes] = {}
-    for raw in (draft_orders, *resources):
-        named = wire.decode(raw, _Named)
-        if named is not None and raw is not UNSET:
-            key = (named.resource_type, named.id)
-            found[key] = b"" if key in found else bytes(raw)
-    return found
 
 
 def _is_r5(resource: wire.Resource) -> bool:
@@ -275,9 +275,9 @@ def is_about(resource: wire.Resource, patient_id: str) -> bool:
 
 def are_about(found: Iterable[piles.Found], patient_id: str) -> bool:
     """Whether no resource of a pile is about someone else; the usual reference is compared as it stands."""
+    found = list(found)
     usual = f"Patient/{patient_id}"
-    for item in found:
-        subject = item.resource.subject
-        if (subject is None or subject.reference != usual) and not is_about(item.resource, patient_id):
-            return False
-    return True
+    # One set instead of a loop: of a whole chart, nearly every record has the same subject
+    if all(subject is not None and subject.reference == usual for subject in {*map(_SUBJECT, found)}):
+        return True
+    return all(is_about(item.resource, patient_id) for item in found)

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
-from itertools import chain
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, cast, get_args
 
@@ -60,14 +60,15 @@ from fhir_mapping.readers.procedures import read_procedure
 from fhir_mapping.readers.reports import read_report
 from fhir_mapping.versions import current, is_in_error
 
+_RESOURCE, _IMPLICIT_RULES = attrgetter("resource"), attrgetter("implicit_rules")
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One draft order, whether it is judged, and its JSON as it came where an answer may hand it back."""
+    """One draft order, and whether it is judged."""
 
     order: DraftOrder
     judged: bool = True
-    raw: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,7 @@ def read_orders(drafts: Drafts, catalog: Catalog, as_of: date, zone: tzinfo) -> 
     """Read the watched draft orders alone, before anything of the chart is touched."""
     context = Context(catalog, as_of, zone, medications=by_address(drafts.medications))
     read = tuple(
-        proposed
-        for draft in drafts.orders
-        for proposed in read_order(draft.order, context, judged=draft.judged, raw=draft.raw)
+        proposed for draft in drafts.orders for proposed in read_order(draft.order, context, judged=draft.judged)
     )
     return read + (UNREADABLE_ORDER,) * drafts.unreadable
 
@@ -100,11 +99,11 @@ _DRUG_RECORDS = frozenset(get_args(wire.MedicationUse))
 def unresolved_medications(records: Iterable[wire.Resource], medications: Iterable[piles.Found]) -> list[str]:
     """Name the Medications that drug records refer to and that are not among those sent, nor within the record."""
     references = {
-        record.medication_reference.reference
-        for record in cast("Iterable[wire.MedicationUse]", records)
-        if type(record) in _DRUG_RECORDS
-        and record.medication_codeable_concept is None
-        and record.medication_reference is not None
+        use.medication_reference.reference
+        for kind, run in groupby(records, key=type)
+        if kind in _DRUG_RECORDS
+        for use in cast("Iterable[wire.MedicationUse]", run)
+        if use.medication_codeable_concept is None and use.medication_reference is not None
     }
     outside = [reference for reference in references if reference and not reference.startswith(("#", "urn:"))]
     if not outside:
@@ -134,16 +133,18 @@ def build_history(
     drafts = drafts or Drafts()
     gaps = [DataGap(GapCode.UNREADABLE, kind) for kind in unreadable]
     by_type: dict[type, list[Any]] = defaultdict(list)
-    for resource in current([item.resource for item in found], gaps):
-        by_type[type(resource)].append(resource)
-        if resource.implicit_rules is not None and resource.was_pruned:
-            gaps.append(DataGap(GapCode.PRUNED, type(resource).__name__))
+    sent = [*map(_RESOURCE, found)]
+    standing = current(sent, gaps)
+    for kind, run in groupby(standing, key=type):
+        by_type[kind] += run
+    if any(map(_IMPLICIT_RULES, standing)):
+        gaps += (DataGap(GapCode.PRUNED, type(resource).__name__) for resource in standing if resource.was_pruned)
     context = Context(
         catalog,
         as_of,
         zone,
         medications=by_address((*found, *drafts.medications)),
-        linked=linked_orders(by_type, (item.resource for item in found)),
+        linked=linked_orders(by_type, sent),
         observed=observed,
         gaps=gaps,
     )
@@ -173,7 +174,7 @@ def build_history(
         as_of=as_of,
         coverage=coverage,
         person=_person(facts[wire.Patient], context),
-        diagnosis=_diagnosis(facts, any(type(item.resource) is wire.Condition for item in found)),
+        diagnosis=_diagnosis(facts, wire.Condition in {*map(type, sent)}),
         courses=courses(sorted(facts[Exposure], key=_reference), catalog, today, cells),
         infusions=cells,
         collections=t_cell_collections(
@@ -275,9 +276,10 @@ _READERS: Mapping[type, Callable[[Any, Context], Iterable[Any]]] = {
 
 def by_address(found: Iterable[piles.Found]) -> dict[str, wire.Medication]:
     """Index the Medications that stand by every address that a reference may use."""
-    sent = [(item.full_url, item.resource) for item in found if type(item.resource) is wire.Medication]
-    if not sent:
+    found = list(found)
+    if wire.Medication not in {*map(type, map(_RESOURCE, found))}:
         return {}
+    sent = [(item.full_url, item.resource) for item in found if type(item.resource) is wire.Medication]
     standing = {m.id: m for m in current((medication for _, medication in sent), gaps=[]) if m.id}
     addresses: dict[str, wire.Medication] = {}
     for full_url, medication in sorted(sent, key=lambda item: (item[0] or "", item[1].id or "")):

@@ -4,12 +4,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.dates import Answer, ClinicalDate, earliest_of, latest_of
 from fhir_mapping.model.treatment import CarTInfusion, Course, Exposure
 from fhir_mapping.model.vocabulary import Certainty, Tier
+
+# Looking a member up in its Enum costs as much as a call in Python 3.11, and these are wanted for every record
+_STATED, _PROVEN, _PRESUMPTIVE = Certainty.STATED, Tier.PROVEN, Tier.PRESUMPTIVE
+_ONGOING, _TIER = attrgetter("ongoing"), attrgetter("tier")
 
 
 def courses(
@@ -52,7 +56,7 @@ def _prepares_for(record: Exposure, infused: list[ClinicalDate], catalog: Catalo
 
 
 def _is_given(record: Exposure) -> bool:
-    return record.certainty is Certainty.STATED and record.tier is not Tier.PRESUMPTIVE
+    return record.certainty is _STATED and record.tier is not _PRESUMPTIVE
 
 
 def _is_explained(record: Exposure, given: list[Course]) -> bool:
@@ -68,7 +72,8 @@ def _join(records: list[Exposure], gap_days: int) -> list[Course]:
     gap = timedelta(gap_days)
     joined: list[_Doses] = []
     vague: list[Exposure] = []
-    spans = sorted([(_start(r), _end(r), r) for r in records], key=lambda span: span[0].earliest)
+    spans = [(_start(record), _end(record), record) for record in records]
+    spans.sort(key=_first_day)
     for start, end, record in spans:
         if start.earliest != start.latest or end.earliest != end.latest:
             vague.append(record)
@@ -80,6 +85,10 @@ def _join(records: list[Exposure], gap_days: int) -> list[Course]:
             joined.append(_Doses(start.latest, end.latest, [record]))
     found = [doses.records for doses in joined] if not vague else _with_vague(joined, vague, gap)
     return [_course(doses) for doses in found]
+
+
+def _first_day(span: tuple[ClinicalDate, ClinicalDate, Exposure]) -> date:
+    return span[0].earliest
 
 
 @dataclass(slots=True, eq=False)
@@ -141,7 +150,7 @@ def _course(records: list[Exposure]) -> Course:
     ends = [((end.latest, end.earliest), r) for r in records if (end := r.last_dose) is not None]
     dated = [r for _, r in ends]
     closing = max(ends, key=itemgetter(0))[1] if ends else records[0]
-    ongoing = any(r.ongoing for r in records)
+    ongoing = any(map(_ONGOING, records))
     reasons = [] if ongoing else [r.end_reason for r in (closing, *records) if r.end_reason is not None]
     others = sorted([r.source for r in records if r is not closing], key=itemgetter(0))
     return Course(
@@ -149,7 +158,7 @@ def _course(records: list[Exposure]) -> Course:
         first_dose=earliest_of([_start(r) for r in dated]),
         last_dose=latest_of([_end(r) for r in dated]),
         ongoing=ongoing,
-        tier=min([r.tier for r in records]),
+        tier=min(map(_TIER, records)),
         certainty=records[0].certainty,
         end_reason=reasons[0] if reasons else None,
         sources=(closing.source, *others),  # the record that the last dose rests on is named first
@@ -159,14 +168,14 @@ def _course(records: list[Exposure]) -> Course:
 
 def _ended(records: list[Exposure]) -> Answer:
     """Whether a record of the whole course, not of a single dose, is closed, and no other goes on after it."""
-    closed = [r for r in records if r.ended and r.tier is not Tier.PROVEN]
+    closed = [r for r in records if r.ended and r.tier is not _PROVEN]
     if not closed:
         return Answer.NO
     closing = latest_of([r.last_dose for r in closed if r.last_dose is not None])
     answers = [
         Answer.UNKNOWN if closing is None or r.last_dose is None else r.last_dose.is_after(closing)
         for r in records
-        if not r.ended or r.tier is Tier.PROVEN
+        if not r.ended or r.tier is _PROVEN
     ]
     if Answer.YES in answers:
         return Answer.NO

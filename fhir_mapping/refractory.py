@@ -92,6 +92,8 @@ def refractory_to(history: TreatmentHistory, which: Which, catalog: Catalog) -> 
 
 def class_exposed(history: TreatmentHistory, drug_class: DrugClass, catalog: Catalog) -> Answer:
     """Whether any drug of a class was given; one that may or may not count as one of the class leaves it open."""
+    if any(course.drug.drug_class is drug_class and course.is_proven_or_reported for course in history.courses):
+        return Answer.YES  # the most common answer, without sorting the others out
     given = [
         _counted(products, drug_class, exposed_to(history, _any_of(products), catalog))
         for products in _substances(history, drug_class, catalog)

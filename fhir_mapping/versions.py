@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from itertools import filterfalse, groupby
+from operator import attrgetter
 
 import msgspec
 
@@ -10,6 +12,7 @@ from fhir_mapping.model.history import DataGap, GapCode
 
 _IN_ERROR = "entered-in-error"
 _VERIFIED = frozenset({wire.Condition, wire.AllergyIntolerance})
+_ID, _STATUS = attrgetter("id"), attrgetter("status")
 _LONGEST_ID = 64  # characters that FHIR allows in a version id
 
 
@@ -20,7 +23,7 @@ def current(resources: Iterable[wire.Resource], gaps: list[DataGap]) -> list[wir
     otherwise; either way a gap says so. Resources that share a name, or have none, come in an order of their own.
     """
     resources = list(resources)
-    if len({resource.id for resource in resources} - {None}) == len(resources):
+    if len({*map(_ID, resources)} - {None}) == len(resources):
         return _not_in_error(resources)
     if len({(type(resource), resource.id) for resource in resources if resource.id is not None}) == len(resources):
         return _not_in_error(resources)
@@ -48,16 +51,25 @@ def current(resources: Iterable[wire.Resource], gaps: list[DataGap]) -> list[wir
     return _not_in_error(kept)
 
 
-def _not_in_error(resources: Iterable[wire.Resource]) -> list[wire.Resource]:
+def _not_in_error(resources: list[wire.Resource]) -> list[wire.Resource]:
+    if _IN_ERROR in {*map(_STATUS, resources)}:
+        resources = [resource for resource in resources if resource.status != _IN_ERROR]
+    kept: list[wire.Resource] = []
+    for kind, run in groupby(resources, key=type):
+        kept += _not_taken_back(kind, run)
+    return kept
+
+
+def _not_taken_back(kind: type, resources: Iterable[wire.Resource]) -> Iterable[wire.Resource]:
     # Only some types say it elsewhere than in their status
-    return [r for r in resources if r.status != _IN_ERROR and (type(r) not in _VERIFIED or not is_in_error(r))]
+    return filterfalse(is_in_error, resources) if kind in _VERIFIED else resources
 
 
 def is_in_error(resource: wire.Resource) -> bool:
     """Whether a resource takes itself back, by its status or its verification status."""
     if resource.status == _IN_ERROR:
         return True
-    if isinstance(resource, wire.Condition | wire.AllergyIntolerance):
+    if type(resource) is wire.Condition or type(resource) is wire.AllergyIntolerance:
         verification = resource.verification_status
         return verification is not None and (
             verification.text == _IN_ERROR or any(c.code == _IN_ERROR for c in verification.coding)

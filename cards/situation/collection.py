@@ -1,8 +1,8 @@
 """The T-cell collection that an interval is counted to: one that was done and whose cells wait, or one still ahead."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import NamedTuple
 
 from fhir_mapping.model.care import PlanKind, PlannedCare, PlanState
 from fhir_mapping.model.dates import Answer, ClinicalDate
@@ -11,9 +11,11 @@ from fhir_mapping.model.orders import OrderKind, ProposedOrder
 from fhir_mapping.model.treatment import SourceRef, TCellCollection
 from fhir_mapping.model.vocabulary import Certainty
 
+_COLLECTION = OrderKind.T_CELL_COLLECTION  # an Enum is slow to look a member up in, and every rule asks
+_OF_CELLS = frozenset({OrderKind.LYMPHODEPLETION, OrderKind.CAR_T_INFUSION})
 
-@dataclass(frozen=True, slots=True)
-class Index:
+
+class Index(NamedTuple):
     """The day to which an interval is counted, and what that day is."""
 
     day: ClinicalDate
@@ -88,7 +90,7 @@ def _from_today(planned: ClinicalDate, history: TreatmentHistory) -> ClinicalDat
 
 def is_collection(order: ProposedOrder) -> bool:
     """Whether it asks for T cells to be collected."""
-    return order.kind is OrderKind.T_CELL_COLLECTION
+    return order.kind is _COLLECTION
 
 
 def was_collected_undated(history: TreatmentHistory) -> bool:
@@ -150,4 +152,4 @@ def infused_after(day: ClinicalDate, history: TreatmentHistory) -> Answer:
 
 def needs_cells(order: ProposedOrder) -> bool:
     """Whether it can only be carried out with cells that were collected before."""
-    return order.kind in {OrderKind.LYMPHODEPLETION, OrderKind.CAR_T_INFUSION}
+    return order.kind in _OF_CELLS

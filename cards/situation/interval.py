@@ -1,7 +1,7 @@
 """How many days a drug was last given before T cells are collected, judged against the days that a rule asks for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 from cards.finding import Conclusion, Missing, Outcome, cannot_tell, satisfied, worst
@@ -12,6 +12,8 @@ from fhir_mapping.model.orders import ProposedOrder
 from fhir_mapping.model.treatment import Course
 from fhir_mapping.model.vocabulary import Topic
 
+_FLAGGED = Outcome.FLAGGED  # an Enum is slow to look a member up in
+_NOTHING_ELSE = satisfied(absent={Topic.TREATMENT})
 VARIANTS = frozenset({"recent", "ongoing", "collected"})
 MISSING = frozenset({"last_dose", "date_precision", "given", "collection_date", "collection"})
 
@@ -59,7 +61,7 @@ def before_collection(
         if to_index(courses, other, minimum_days).outcome is not Outcome.SATISFIED:
             return cannot_tell(Missing("collection"), evidence=other.evidence)
     # What is counted to today rests on no collection having been done before
-    return answer if index.collected else replace(answer, absent=answer.absent | {Topic.CELL_THERAPY})
+    return answer if index.collected else answer._replace(absent=answer.absent | {Topic.CELL_THERAPY})
 
 
 def to_index(courses: Sequence[Course], index: Index, minimum_days: int) -> Conclusion:
@@ -67,12 +69,12 @@ def to_index(courses: Sequence[Course], index: Index, minimum_days: int) -> Conc
 
     Of several that did not, the one that keeps the patient waiting longest speaks; what is open beside it is missing.
     """
-    answers = [satisfied(absent={Topic.TREATMENT}), *(_after(course, index, minimum_days) for course in courses)]
-    flagged = [answer for answer in answers if answer.outcome is Outcome.FLAGGED]
+    answers = [_NOTHING_ELSE, *[_after(course, index, minimum_days) for course in courses]]
+    flagged = [answer for answer in answers if answer.outcome is _FLAGGED]
     if not flagged:
         return worst(answers)
     open_ = (item for answer in answers if answer.outcome is Outcome.CANNOT_TELL for item in answer.missing)
-    return replace(max(flagged, key=_earliest), missing=tuple(open_))
+    return max(flagged, key=_earliest)._replace(missing=tuple(open_))
 
 
 def _earliest(answer: Conclusion) -> date:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import SkipValidation
 
@@ -17,8 +17,7 @@ Labels = Annotated[tuple[Label, ...], SkipValidation]  # made, and checked, by t
 LINES, CLASS, REFRACTORY = "lines", "class", "refractory"
 
 
-@dataclass(frozen=True, slots=True)
-class Criterion:
+class Criterion(NamedTuple):
     """One thing that a label asks for: its kind, what it is in words and in short, and whether the chart shows it."""
 
     kind: str

@@ -1,7 +1,7 @@
 """How completely each part of the chart was read; without this, "none found" is not a fact."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fhir_mapping.model.vocabulary import Topic
@@ -26,9 +26,17 @@ class TopicCoverage:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What was read, Topic by Topic."""
+    """What was read, Topic by Topic; `complete` and `incomplete` sort the Topics by whether absence is evidence."""
 
     topics: Mapping[Topic, TopicCoverage]
+    complete: frozenset[Topic] = field(init=False, compare=False, repr=False)
+    incomplete: frozenset[Topic] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Sort the Topics once: every answer of every rule is held against them."""
+        complete = frozenset(topic for topic, read in self.topics.items() if read.level is Level.COMPLETE)
+        object.__setattr__(self, "complete", complete)
+        object.__setattr__(self, "incomplete", frozenset(self.topics) - complete)
 
     def of(self, topic: Topic) -> TopicCoverage:
         """Give the coverage of one Topic."""
@@ -36,4 +44,4 @@ class Coverage:
 
     def is_complete(self, topic: Topic) -> bool:
         """Whether absence in this Topic is evidence."""
-        return self.topics[topic].level is Level.COMPLETE
+        return topic in self.complete

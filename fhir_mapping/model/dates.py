@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from enum import Enum
 from functools import lru_cache
+from operator import attrgetter
 from typing import NamedTuple, Self
 
 
@@ -26,9 +27,17 @@ class Answer(Enum):
         raise TypeError("compare an Answer with YES, NO or UNKNOWN")
 
 
+# Looking a member up in its Enum costs as much as a call in Python 3.11, and every rule asks for dates
+_YES, _NO, _UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
 _PARTIAL_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 _EARLIEST_YEAR = 1900  # FHIR allows year 1; nothing a living patient was given is older than this
 _MONTHS = 12
+# The words of the product, whatever language the machine speaks
+_MONTH_NAMES = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+_FIRST_ORDINAL, _LAST_ORDINAL = date.min.toordinal(), date.max.toordinal()
 _CACHED_DATES = 8_192  # a chart repeats few days many times
 
 
@@ -41,8 +50,8 @@ class Days(NamedTuple):
     def less_than(self, days: int) -> Answer:
         """Whether the number is smaller than `days`."""
         if self.most < days:
-            return Answer.YES
-        return Answer.NO if self.fewest >= days else Answer.UNKNOWN
+            return _YES
+        return _NO if self.fewest >= days else _UNKNOWN
 
     def at_most(self, days: int) -> Answer:
         """Whether the number is `days` or smaller ("within N days" includes day N)."""
@@ -65,10 +74,11 @@ class ClinicalDate:
         if self.earliest > self.latest:
             raise ValueError("a clinical date must not end before it starts")
 
-    @classmethod
-    def on(cls, day: date) -> Self:
-        """Make the date of one exact day."""
-        return cls(day, day)
+    @staticmethod
+    @lru_cache(maxsize=_CACHED_DATES)
+    def on(day: date) -> "ClinicalDate":
+        """Make the date of one exact day; that of today is asked for again and again."""
+        return ClinicalDate(day, day)
 
     @property
     def is_exact(self) -> bool:
@@ -87,8 +97,8 @@ class ClinicalDate:
     def is_before(self, other: "ClinicalDate") -> Answer:
         """Whether this date lies on an earlier day than `other`."""
         if self.latest < other.earliest:
-            return Answer.YES
-        return Answer.NO if self.earliest >= other.latest else Answer.UNKNOWN
+            return _YES
+        return _NO if self.earliest >= other.latest else _UNKNOWN
 
     def is_after(self, other: "ClinicalDate") -> Answer:
         """Whether this date lies on a later day than `other`."""
@@ -105,26 +115,39 @@ class ClinicalDate:
         return type(self)(_shifted(self.earliest, days), _shifted(self.latest, days))
 
     def __str__(self) -> str:
-        """Write "2026-04-17", or "2026-04-01 to 2026-04-30"."""
-        return str(self.earliest) if self.is_exact else f"{self.earliest} to {self.latest}"
+        """Write "2026-04-17", or "some day in April 2026": one day is meant, and it reads so anywhere in a sentence."""
+        return str(self.earliest) if self.earliest == self.latest else _some_day(self.earliest, self.latest)
+
+
+def _some_day(earliest: date, latest: date) -> str:
+    if latest - earliest == timedelta(1):
+        return f"{earliest} or {latest}"
+    if earliest.day == 1 and latest == _end_of_month(earliest.year, earliest.month):
+        return f"some day in {_MONTH_NAMES[earliest.month - 1]} {earliest.year}"
+    if (earliest, latest) == (date(earliest.year, 1, 1), date(earliest.year, _MONTHS, 31)):
+        return f"some day in {earliest.year}"
+    return f"some day between {earliest} and {latest}"
 
 
 def _shifted(day: date, days: int) -> date:
-    return date.fromordinal(min(max(day.toordinal() + days, date.min.toordinal()), date.max.toordinal()))
+    return date.fromordinal(min(max(day.toordinal() + days, _FIRST_ORDINAL), _LAST_ORDINAL))
+
+
+_EARLIEST, _LATEST = attrgetter("earliest"), attrgetter("latest")
 
 
 def latest_of(dates: "list[ClinicalDate]") -> ClinicalDate | None:
     """Give the interval in which the last of several events lies; None for no events."""
     if not dates:
         return None
-    return ClinicalDate(max(d.earliest for d in dates), max(d.latest for d in dates))
+    return ClinicalDate(max(map(_EARLIEST, dates)), max(map(_LATEST, dates)))
 
 
 def earliest_of(dates: "list[ClinicalDate]") -> ClinicalDate | None:
     """Give the interval in which the first of several events lies; None for no events."""
     if not dates:
         return None
-    return ClinicalDate(min(d.earliest for d in dates), min(d.latest for d in dates))
+    return ClinicalDate(min(map(_EARLIEST, dates)), min(map(_LATEST, dates)))
 
 
 @lru_cache(maxsize=_CACHED_DATES)

@@ -157,7 +157,7 @@ class TreatmentHistory:
 
     def courses_against(self, antigen: Antigen) -> tuple[Course, ...]:
         """Give the courses of drugs against an antigen, CAR T cells apart."""
-        return tuple(course for course in self.courses if antigen in course.drug.antigens)
+        return tuple([course for course in self.courses if antigen in course.drug.antigens])
 
     def has_failed(self, antigen: Antigen) -> bool:
         """Whether the myeloma progressed after a drug against this antigen was started, CAR T cells apart."""

@@ -1,6 +1,6 @@
 """What is ordered: the drafts of the request that rules judge."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from fhir_mapping.model.dates import ClinicalDate
@@ -19,12 +19,14 @@ class OrderKind(StrEnum):
     UNRECOGNISED = "unrecognised treatment"
 
 
+# Looking a member up in its Enum costs as much as a call in Python 3.11, and every rule asks
+_CAR_T, _CAR_T_INFUSION = DrugClass.CAR_T, OrderKind.CAR_T_INFUSION
+_BEFORE_THE_INFUSION = frozenset({OrderKind.T_CELL_COLLECTION, OrderKind.LYMPHODEPLETION})
+
+
 @dataclass(frozen=True, slots=True)
 class ProposedOrder:
-    """A draft order of this request; `judged` is false for drafts that are only context (order-select).
-
-    `raw` is the JSON that came, for an answer that hands it back; none for a draft that cannot be handed back.
-    """
+    """A draft order of this request; `judged` is false for drafts that are only context (order-select)."""
 
     reference: ChartText
     kind: OrderKind
@@ -33,18 +35,16 @@ class ProposedOrder:
     judged: bool
     systemic: bool
     label: ChartText
-    raw: bytes = field(default=b"", compare=False, repr=False)
 
     @property
     def is_car_t_step(self) -> bool:
         """Whether it is a CAR T product, its infusion, the T-cell collection or lymphodepletion."""
-        return self.is_car_t_infusion or self.kind in {OrderKind.T_CELL_COLLECTION, OrderKind.LYMPHODEPLETION}
+        return self.is_car_t_infusion or self.kind in _BEFORE_THE_INFUSION
 
     @property
     def is_car_t_infusion(self) -> bool:
         """Whether it is a CAR T product or its infusion."""
-        product = self.drug is not None and self.drug.drug_class is DrugClass.CAR_T
-        return product or self.kind is OrderKind.CAR_T_INFUSION
+        return self.kind is _CAR_T_INFUSION or (self.drug is not None and self.drug.drug_class is _CAR_T)
 
     @property
     def needs_a_diagnosis(self) -> bool:

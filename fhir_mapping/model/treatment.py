@@ -7,6 +7,8 @@ from typing import NamedTuple
 from fhir_mapping.model.dates import Answer, ClinicalDate
 from fhir_mapping.model.vocabulary import Antigen, Certainty, ChartText, Cover, Drug, Tier
 
+# Looking a member up in its Enum costs as much as a call in Python 3.11, and every rule asks of every course
+_STATED, _REPORTED = Certainty.STATED, Tier.REPORTED
 _ORDERS = frozenset({"MedicationRequest", "MedicationDispense"})
 
 
@@ -64,7 +66,7 @@ class Course:
     @property
     def is_proven_or_reported(self) -> bool:
         """Whether some record says that the drug was given, not only that it was ordered or may have been."""
-        return self.tier <= Tier.REPORTED and self.certainty is Certainty.STATED
+        return self.certainty is _STATED and self.tier <= _REPORTED
 
 
 @dataclass(frozen=True, slots=True)

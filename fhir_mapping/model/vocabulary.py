@@ -65,9 +65,9 @@ class Cover(StrEnum):
     PJP = "pjp"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Drug:
-    """One drug by its INN; `name` is our own spelling, never the chart's."""
+    """One drug by its INN, told from others by its id alone; `name` is our own spelling, never the chart's."""
 
     id: str
     name: str
@@ -75,6 +75,14 @@ class Drug:
     antigens: frozenset[Antigen] = frozenset()
     antimyeloma: bool = False
     covers: frozenset[Cover] = frozenset()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same drug."""
+        return self is other or (isinstance(other, Drug) and self.id == other.id)
+
+    def __hash__(self) -> int:
+        """Fit what is the same drug."""
+        return hash(self.id)
 
     @property
     def is_treatment(self) -> bool:
@@ -84,9 +92,14 @@ class Drug:
     @property
     def mechanism(self) -> Mechanism | None:
         """Group bispecific antibodies with CAR T cells; None for a drug that is neither these nor a conjugate."""
-        if self.drug_class in {DrugClass.BISPECIFIC, DrugClass.CAR_T}:
-            return Mechanism.T_CELL_REDIRECTION
-        return Mechanism.ANTIBODY_DRUG_CONJUGATE if self.drug_class is DrugClass.ADC else None
+        return _MECHANISMS.get(self.drug_class)
+
+
+_MECHANISMS = {
+    DrugClass.BISPECIFIC: Mechanism.T_CELL_REDIRECTION,
+    DrugClass.CAR_T: Mechanism.T_CELL_REDIRECTION,
+    DrugClass.ADC: Mechanism.ANTIBODY_DRUG_CONJUGATE,
+}
 
 
 class Topic(StrEnum):

@@ -32,7 +32,8 @@ _PRESUMED = frozenset({wire.MedicationRequest, wire.MedicationDispense})
 # Looking a member up in its Enum costs as much as a call in Python 3.11, and these are wanted for every record
 _ENDED, _ON_HOLD, _NOT_GIVEN, _PLANNED = Standing.ENDED, Standing.ON_HOLD, Standing.NOT_GIVEN, Standing.PLANNED
 _ACTIVE = Standing.ACTIVE
-_POSSIBLE, _CAR_T, _STEROID = Certainty.POSSIBLE, DrugClass.CAR_T, DrugClass.STEROID
+_POSSIBLE, _STATED, _PROVEN = Certainty.POSSIBLE, Certainty.STATED, Tier.PROVEN
+_CAR_T, _STEROID = DrugClass.CAR_T, DrugClass.STEROID
 
 
 def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]:
@@ -49,6 +50,10 @@ def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]
         standing = Standing.POSSIBLE  # what we do not understand may turn it round
     if match.is_known_other:
         return _read_other(use, match, standing, context)
+    if standing is _ENDED and type(use) is wire.MedicationAdministration:
+        dose = _plain_dose(use, match, concept, context)
+        if dose is not None:
+            return (dose,)
     plans = _planned_cells(use, match, standing, context) if type(use) is wire.MedicationRequest else ()
     if type(use) in _PRESUMED and (standing is _ON_HOLD or not context.linked.not_taken.isdisjoint(orders_of(use))):
         return plans  # an order that waits, or that the patient does not follow, is neither a dose nor cover
@@ -59,6 +64,30 @@ def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]
         source = source_of(use, _date_of_record(use, last or first, context))
         return (UnrecognisedTreatment(match.text, match.may_be_cell_therapy, source),)
     return (*plans, *_read_known(use, match, concept, standing, context))
+
+
+def _plain_dose(
+    use: wire.MedicationAdministration, match: DrugMatch, concept: wire.Concept, context: Context
+) -> Exposure | None:
+    """Read a dose with nothing to it but a drug and a day, as most are: without detours. None for any other."""
+    if (
+        len(match.drugs) != 1
+        or use.effective_date_time is None
+        or use.status_reason is not UNSET
+        or use.reason_code is not UNSET
+        or use.modifier_extension is not UNSET
+        or use.implicit_rules is not None
+        or match.certainty is _POSSIBLE
+    ):
+        return None
+    (drug,) = match.drugs
+    if not drug.antimyeloma or drug.covers or drug.drug_class is _CAR_T:
+        return None
+    if drug.drug_class is _STEROID and (use.dosage is not UNSET or not is_systemic(concept, (), context)):
+        return None
+    on = context.past_day(use.effective_date_time, "MedicationAdministration")
+    context.recognised += match.recognised
+    return Exposure(drug, on, on, False, True, _PROVEN, _STATED, source_of(use, on))
 
 
 def _planned_cells(

@@ -39,10 +39,10 @@ Fact = LabResult | SerologyResult | DiseaseStatus | Progression | EyeExamination
 
 def read_observations(observations: Iterable[wire.Observation], context: Context) -> Iterator[Fact]:
     """Turn observations into facts; of a test of which only the newest result counts, older ones are passed over."""
-    wanted = context.observed
+    wanted, catalog = context.observed, context.catalog
     series: dict[str, list[tuple[date, wire.Observation]]] = defaultdict(list)
     for observation in observations:
-        meaning = meaning_of(observation.code, context.catalog)
+        meaning = meaning_of(observation.code, catalog)
         only = meaning.only.test if meaning is not None and meaning.only is not None else None
         if wanted is None or only is None:
             yield from read_observation(observation, context)

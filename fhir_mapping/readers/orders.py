@@ -1,7 +1,6 @@
 """Draft orders of the request: MedicationRequest and ServiceRequest, with or without details."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from fhir_mapping import wire
@@ -30,18 +29,14 @@ UNREADABLE_ORDER = ProposedOrder(
 )
 
 
-def read_order(order: DraftOrder, context: Context, *, judged: bool, raw: bytes = b"") -> Iterator[ProposedOrder]:
-    """Turn a draft into the watched orders it contains; none for a draft that no rule looks at.
-
-    `raw` is the JSON of the draft, where an answer may hand it back.
-    """
+def read_order(order: DraftOrder, context: Context, *, judged: bool) -> Iterator[ProposedOrder]:
+    """Turn a draft into the watched orders it contains; none for a draft that no rule looks at."""
     if order.status in _NOT_BEING_PLACED or order.do_not_perform:
         return
-    if isinstance(order, wire.MedicationRequest):
-        found = _read_drug_order(order, context, judged=judged)
-    else:
-        found = _read_service_order(order, context, judged=judged)
-    yield from (replace(each, raw=raw) for each in found)
+    if type(order) is wire.MedicationRequest:
+        yield from _read_drug_order(order, context, judged=judged)
+    elif type(order) is wire.ServiceRequest:
+        yield from _read_service_order(order, context, judged=judged)
 
 
 def _read_drug_order(order: wire.MedicationRequest, context: Context, *, judged: bool) -> Iterator[ProposedOrder]:

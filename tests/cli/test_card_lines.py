@@ -23,7 +23,6 @@ COLLECTION = ProposedOrder(
     judged=True,
     systemic=True,
     label=ChartText(""),
-    raw=SENT,
 )
 
 
@@ -43,6 +42,6 @@ COLLECTION = ProposedOrder(
     ],
 )
 def test_what_a_card_offers(offer: Any, line: str) -> None:
-    (card,) = shown([MadeUp("R81").found("warning", offer)])
+    (card,) = shown([MadeUp("R81").found("warning", offer)], sent={COLLECTION.reference: SENT})
 
     assert line in [each.strip() for each in card_lines(card)]

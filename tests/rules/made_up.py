@@ -2,9 +2,10 @@
 
 import itertools
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -126,6 +127,7 @@ def shown(
     *,
     other_cards: int = PRESENTATION.cap.other_cards.value,
     ordering: Ordering | None = None,
+    sent: Mapping[str, bytes] = MappingProxyType({}),
 ) -> list[Card]:
     """Give the cards, as they go over the wire, for what some rules found."""
     found = tuple(results)
@@ -138,7 +140,7 @@ def shown(
     )
     plan = compose(Evaluation(Gate(is_open=True), found), HISTORY, other_cards)
     numbers = itertools.count()
-    addressee = Addressee(PATIENT, lambda: f"uuid-{next(numbers)}", ordering or Ordering())
+    addressee = Addressee(PATIENT, lambda: f"uuid-{next(numbers)}", ordering or Ordering(), lambda: sent)
     answer: list[Card] = msgspec.json.decode(msgspec.json.encode(render(plan, HISTORY, knowledge, addressee)))
     return answer
 

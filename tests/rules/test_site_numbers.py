@@ -15,7 +15,6 @@ from cards.finding import Hook
 from cards.knowledge.loader import Knowledge, load
 from cards.knowledge.numbers import Acceptance, Key, OwnNumber
 from cards.knowledge.own import with_own_numbers
-from cards.markdown import escape
 from cards.origins import number_lines
 from cds_service.assess import Assessment, assess
 from tests.build import AS_OF, Resource, assessor, card, chart, draft_collection, given, hook_request, infusion, lab
@@ -132,7 +131,7 @@ def test_the_knowledge_of_a_day_is_made_once_before_the_start() -> None:
 
     assert knowledge.on(AS_OF) is knowledge.on(UNTIL) is knowledge
     assert knowledge.on(UNTIL + timedelta(1)) is knowledge.on(UNTIL + timedelta(99)) is load()
-    assert number_lines("R01", knowledge) is number_lines("R01", knowledge, escape)
+    assert number_lines("R01", knowledge) is number_lines("R01", knowledge)
 
 
 def test_the_version_tells_numbers_apart() -> None:
