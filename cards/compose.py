@@ -16,6 +16,10 @@ from fhir_mapping.model.vocabulary import Topic
 
 _URGENCY = {"critical": 0, "warning": 1, "info": 2}
 _EVERY_RULE_READS = frozenset({Topic.PATIENT, Topic.DIAGNOSIS})
+# Looking a member up costs as much as a call, and every answer is asked for its outcome
+_NOT_APPLICABLE, _SATISFIED = Outcome.NOT_APPLICABLE, Outcome.SATISFIED
+_CANNOT_TELL, _FLAGGED = Outcome.CANNOT_TELL, Outcome.FLAGGED
+_UNRECOGNISED = OrderKind.UNRECOGNISED
 
 
 @dataclass(frozen=True)  # without slots, so that it can keep what was worked out
@@ -43,9 +47,12 @@ class CardPlan:
 
 @dataclass(frozen=True, slots=True)
 class GapPlan:
-    """The data-gap card to be: undecided rules, Topics not read completely, and what was not recognised."""
+    """The data-gap card to be: undecided rules, Topics not read completely, and what was not recognised.
 
-    undecided: tuple[tuple[Result, tuple[Missing, ...]], ...]
+    `concerned` are the undecided rules first, then those that rest on such a Topic as well, whatever they found.
+    """
+
+    undecided: tuple[Result, ...]
     of_the_gate: tuple[Missing, ...]
     concerned: tuple[Result, ...]
     topics: tuple[Topic, ...]
@@ -80,24 +87,23 @@ def indicator_of(result: Result) -> str:
 
 
 def _not_suppressed(results: tuple[Result, ...]) -> list[Result]:
+    flagged = [result for result in results if result.conclusion.outcome is _FLAGGED]
+    if not flagged:
+        return flagged
     silenced = {
         (rule_id, id(result.order))
         for result in results
-        if result.active.text.suppresses and result.outcome is Outcome.SATISFIED
+        if result.active.text.suppresses and result.conclusion.outcome is _SATISFIED
         for rule_id in result.active.text.suppresses
     }
-    return [
-        result
-        for result in results
-        if result.outcome is Outcome.FLAGGED and (result.active.text.id, id(result.order)) not in silenced
-    ]
+    return [result for result in flagged if (result.active.text.id, id(result.order)) not in silenced]
 
 
 def _on_one_day(flagged: list[Result]) -> list[Result]:
     """Offer to move a draft order to the latest day that anybody asks for: on another, that finding would stand."""
     latest: dict[str, date] = {}
     for result in flagged:
-        for move in _moves_in(result):
+        for move in _moves_in(result) if result.conclusion.proposals else ():
             order = move.order.reference
             latest[order] = max(move.to, latest.get(order, move.to))
     if not latest:
@@ -120,7 +126,7 @@ def _without_earlier(result: Result, latest: Mapping[str, date]) -> Result:
         for each in result.conclusion.proposals
         if not isinstance(each, Reschedule) or each.to == latest[each.order.reference]
     )
-    return replace(result, conclusion=replace(result.conclusion, proposals=kept))
+    return result._replace(conclusion=result.conclusion._replace(proposals=kept))
 
 
 def _join(flagged: list[Result]) -> Iterator[CardPlan]:
@@ -187,35 +193,38 @@ def _gap(evaluation: Evaluation, history: TreatmentHistory) -> GapPlan | None:
     """Plan the data-gap card where a rule that matters could not be decided, or what it reads was not all there.
 
     A rule that something on record satisfies is not disturbed by what else could not be read, except by what
-    every rule stands on: who the patient is, and the diagnosis.
+    every rule stands on: who the patient is, and the diagnosis. Behind a gate that could not be judged, every rule
+    that concerns the order matters.
     """
-    applicable = [result for result in evaluation.results if result.outcome is not Outcome.NOT_APPLICABLE]
-    undecided = tuple(
-        (result, result.conclusion.missing)
-        for result in applicable
-        if result.outcome is Outcome.CANNOT_TELL and (_is_said(result) or result.fault)
-    )
-    incomplete = [topic for topic in history.coverage.topics if not history.coverage.is_complete(topic)]
+    gate_misses = evaluation.gate.missing
+    incomplete = history.coverage.incomplete
+    of_every_rule = incomplete & _EVERY_RULE_READS
+    undecided: list[Result] = []
+    others: list[Result] = []
     unread: set[Topic] = set()
-    concerned = [result for result, _ in undecided]
-    for result in applicable if incomplete else ():
-        is_waiting = result.outcome is not Outcome.SATISFIED and result.active.text.unknown_shown is True
-        reads = result.active.rule.reads if is_waiting else ()
-        missing = [topic for topic in incomplete if topic in _EVERY_RULE_READS or topic in reads]
-        unread.update(missing)
-        if missing and result not in concerned:
-            concerned.append(result)
-    unrecognised_orders = tuple(o for o in history.judged_orders if o.kind is OrderKind.UNRECOGNISED)
-    # Where no rule concerns itself with the order, what the gate misses is said on its own
-    of_the_gate = () if undecided else evaluation.gate.missing
-    if not (undecided or of_the_gate or unread or history.foreign_orders or unrecognised_orders):
+    for result in evaluation.results:
+        outcome = result.conclusion.outcome
+        if outcome is _NOT_APPLICABLE:
+            continue
+        is_undecided = outcome is _CANNOT_TELL and bool(gate_misses or result.fault or _is_said(result))
+        if is_undecided:
+            undecided.append(result)
+        if incomplete:
+            is_waiting = outcome is not _SATISFIED and result.active.text.unknown_shown is True
+            missing = of_every_rule | incomplete & result.active.rule.reads if is_waiting else of_every_rule
+            unread |= missing
+            if missing and not is_undecided:
+                others.append(result)
+    unrecognised_orders = tuple(order for order in history.judged_orders if order.kind is _UNRECOGNISED)
+    if not (undecided or gate_misses or unread or history.foreign_orders or unrecognised_orders):
         return None
-    is_hidden = any(item.key == "unrecognised" for _, missing in undecided for item in missing)
+    is_hidden = any(item.key == "unrecognised" for result in undecided for item in result.conclusion.missing)
     return GapPlan(
-        undecided=undecided,
-        of_the_gate=of_the_gate,
+        undecided=tuple(undecided),
+        # Where no rule concerns itself with the order, what the gate misses is said on its own
+        of_the_gate=() if undecided else gate_misses,
         # An order that is not recognised, or not this patient's, might have concerned any rule
-        concerned=tuple(concerned) or evaluation.results,
+        concerned=(*undecided, *others) or evaluation.results,
         topics=tuple(sorted(unread)),
         unrecognised=history.unrecognised if is_hidden else (),
         unrecognised_orders=unrecognised_orders,

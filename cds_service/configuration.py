@@ -8,7 +8,7 @@ from cds_service.concept_maps import site_catalog, site_faults
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings, load_settings, named_site_file
 from cds_service.site import Site, production_faults, read_site
-from cds_service.site_numbers import site_numbers
+from cds_service.site_numbers import site_knowledge, site_numbers
 from fhir_mapping.catalog.loader import Catalog
 
 
@@ -64,6 +64,18 @@ def catalog_of(settings: Settings) -> Catalog:
     if faults:
         raise SettingsError(faults)
     return site_catalog(site.concept_maps)
+
+
+def knowledge_of(settings: Settings, shipped: Knowledge) -> Knowledge:
+    """Give the knowledge with what the site has set and switched on, as it is in force today.
+
+    Raises SettingsError.
+    """
+    site, faults = read_site(settings.site_file) if settings.site_file else (Site(), [])
+    if faults:
+        raise SettingsError(faults)
+    today = settings.today()
+    return site_knowledge(site, shipped, today).on(today)
 
 
 def _number_faults(settings: Settings, site: Site, knowledge: Knowledge | None) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from cards.knowledge.loader import Knowledge
 from cds_service.configuration import Configuration
 from cds_service.services import SERVICES, topics_asked
 from cds_service.site import Issuer
-from cds_service.site_numbers import numbers_in_force
+from cds_service.site_numbers import numbers_in_force, site_knowledge
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.vocabulary import Topic
 from fhir_mapping.needs import NEEDS, RESOURCE_TYPES, searches
@@ -24,7 +24,8 @@ _FIRES = {
 
 def onboarding_sheet(configuration: Configuration, catalog: Catalog, knowledge: Knowledge) -> str:
     """Write the sheet as Markdown."""
-    site, topics = configuration.site, topics_asked(knowledge)
+    site = configuration.site
+    topics = topics_asked(site_knowledge(site, knowledge, configuration.settings.today()))
     base = (site.public_urls or (_NO_URL,))[0].rstrip("/")
     template = Template(resources.files("cds_service").joinpath("onboarding.md").read_text(encoding="utf-8"))
     return template.substitute(
@@ -47,12 +48,16 @@ def onboarding_sheet(configuration: Configuration, catalog: Catalog, knowledge: 
 
 
 def _numbers(configuration: Configuration, knowledge: Knowledge) -> str:
-    """List the numbers that the hospital has set, as they are in force today."""
+    """List the rules that the hospital has switched on, and the numbers that it has set, as they are in force today."""
+    switched = ", ".join(
+        f"{rule_id} ({knowledge.rules[rule_id].text.title})" for rule_id in configuration.site.rules_on
+    )
+    said = f"\n\nRules that are shipped off and switched on by this hospital: {switched}." if switched else ""
     own = list(numbers_in_force(configuration.site, knowledge, configuration.settings.today()))
     if not own:
-        return "All of them are as shipped."
+        return f"All of them are as shipped.{said}"
     rows = _rows((f"`{number.place}`", str(number.value), number.words) for number in own)
-    return f"Set by this hospital:\n\n| number | value | where it comes from |\n|---|---|---|\n{rows}"
+    return f"Set by this hospital:\n\n| number | value | where it comes from |\n|---|---|---|\n{rows}{said}"
 
 
 def _addresses(base: str) -> Iterable[tuple[str, str]]:

@@ -145,6 +145,7 @@ class Site(_Table):
     limits: Limits = Limits()
     issuers: tuple[Issuer, ...] = ()
     orders: tuple[OrderCode, ...] = ()
+    rules_on: tuple[Words, ...] = Field((), description="rules to switch on that are shipped off, such as R05G")
     rules: dict[str, dict[str, RuleNumber]] = Field(
         {},
         description="numbers of rules that this site sets itself, as [rules.R01] minimum_days = 200; the bounds stand "
@@ -159,6 +160,7 @@ class Site(_Table):
         for what, values in {
             "issuers.name": [issuer.name for issuer in self.issuers],
             "orders.template": [order.template for order in self.orders],
+            "rules_on": list(self.rules_on),
         }.items():
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:

@@ -1,4 +1,4 @@
-"""The numbers of rules that a site sets itself: held against the bounds, and put into the knowledge."""
+"""The numbers that a site sets itself, and the rules that it switches on: checked, and put into the knowledge."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 from cards.knowledge.loader import ActiveRule, Knowledge
 from cards.knowledge.numbers import LARGEST, Acceptance, Key, OwnNumber, is_number, is_whole, origin_of
-from cards.knowledge.own import with_own_numbers
+from cards.knowledge.own import with_own_numbers, with_rules_on
 from cards.knowledge.texts import Setting
 from cards.origins import written
 from cds_service.errors import SettingsError
@@ -19,7 +19,7 @@ LONGEST_YEARS = 2  # our own choice: after that somebody has to answer for it ag
 
 @dataclass(frozen=True, slots=True)
 class SiteNumbers:
-    """What a site has set, `own` with those of which the acceptance has expired, and every fault in it."""
+    """What a site has set, `own` with those of which the acceptance has expired; and every fault, of `rules_on` too."""
 
     own: Mapping[Key, OwnNumber]
     faults: tuple[str, ...]
@@ -51,6 +51,7 @@ def site_numbers(site: Site, shipped: Knowledge, today: date) -> SiteNumbers:
         if number.is_beyond and key not in accepted
     )
     faults += _acceptance_faults(site, judged, today)
+    faults += _switch_faults(site, shipped)
     own = {
         key: OwnNumber(number.value, _acceptance(accepted[key]) if number.is_beyond else None)
         for key, number in judged.items()
@@ -60,14 +61,14 @@ def site_numbers(site: Site, shipped: Knowledge, today: date) -> SiteNumbers:
 
 
 def site_knowledge(site: Site, shipped: Knowledge, today: date) -> Knowledge:
-    """Give the knowledge with a site's own numbers, from `today` on.
+    """Give the knowledge with a site's own numbers and the rules that it has switched on, from `today` on.
 
     Raises SettingsError with every fault of them.
     """
     numbers = site_numbers(site, shipped, today)
     if numbers.faults:
         raise SettingsError(numbers.faults)
-    return with_own_numbers(shipped, numbers.own, today)
+    return with_own_numbers(with_rules_on(shipped, site.rules_on), numbers.own, today)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class NumberInForce:
 
 
 def numbers_in_force(site: Site, shipped: Knowledge, today: date) -> Iterator[NumberInForce]:
-    """Give each number that a site file names, and each that follows such a one, as it is in force today.
+    """Give each number that a site file names, and each of a rule that is on which follows such a one, as of today.
 
     Raises SettingsError with every fault of them.
     """
@@ -89,7 +90,7 @@ def numbers_in_force(site: Site, shipped: Knowledge, today: date) -> Iterator[Nu
     for rule_id, active in knowledge.rules.items():
         for name, setting in active.text.settings.items():
             origin = origin_of(rule_id, name, setting)
-            if origin in named:
+            if origin in named and (active.is_on or not setting.same_as):
                 value = getattr(active.settings, name)
                 words = _origin(origin, setting, site, knowledge)
                 follows = f"same as {setting.same_as}: " if setting.same_as else ""
@@ -172,6 +173,13 @@ def _acceptance_faults(site: Site, judged: Mapping[Key, _Judged], today: date) -
             yield f"{place}: nothing needs it: the number is within its bounds"
         if risk.until > last:
             yield f"{place}.until: must be at most {LONGEST_YEARS} years ahead, now {last} or earlier"
+
+
+def _switch_faults(site: Site, shipped: Knowledge) -> Iterator[str]:
+    off = [rule_id for rule_id, active in shipped.rules.items() if not active.is_on]
+    for number, rule_id in enumerate(site.rules_on):
+        if rule_id not in off:
+            yield f"rules_on[{number}]: is no rule that is shipped off; those are {', '.join(off) or 'none'}"
 
 
 def _years_after(day: date, years: int) -> date:

@@ -17,7 +17,7 @@ from typing import Any
 
 TESTS = Path(__file__).parent
 OUTCOMES = ("flagged", "satisfied", "cannot_tell", "not_applicable")  # in this order in the index
-_RULE = re.compile(r"\bR\d\d\b")
+_RULE = re.compile(r"\bR\d\d[A-Z]?\b")
 _HEAD = """\
 # Which stories and which rows of the case tables exercise which rule. Written by `python -m tests.sheet`; do not edit.
 """

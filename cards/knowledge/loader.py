@@ -48,16 +48,25 @@ class KnowledgeError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ActiveRule:
-    """A rule with its wording and its numbers; compared by identity, so that it can key caches."""
+    """A rule with its wording and its numbers; compared by identity, so that it can key caches.
+
+    `switched_on` says that a site has asked for one that is shipped off.
+    """
 
     rule: Rule
     text: RuleText
     settings: Settings
+    switched_on: bool = False
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the rule is asked at all."""
+        return self.switched_on or self.text.shipped == "live"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Knowledge:
-    """Everything that the rules need besides a patient; `version` is a hash of all its files and of a site's numbers.
+    """Everything that the rules need besides a patient; `version` is a hash of all its files and of a site's choices.
 
     `own` are the numbers that a hospital has set to something else than was shipped. `until` is the last day on which
     they all are in force, and `afterwards` what is then. Compared by identity, so that it can key caches.
@@ -80,14 +89,14 @@ class Knowledge:
         return knowledge
 
     def for_hook(self, hook: Hook) -> tuple[ActiveRule, ...]:
-        """Give the live rules of one hook."""
+        """Give the rules of one hook that are on."""
         return _live(self, hook)
 
 
 @lru_cache(maxsize=_CACHED_HOOKS)
 def _live(knowledge: Knowledge, hook: Hook) -> tuple[ActiveRule, ...]:
     rules = knowledge.rules.values()
-    return tuple(active for active in rules if hook in active.text.hooks and active.text.shipped == "live")
+    return tuple(active for active in rules if hook in active.text.hooks and active.is_on)
 
 
 @cache

@@ -1,12 +1,22 @@
-"""A hospital's own numbers, put into the knowledge: each as long as it is in force, all worked out before the start."""
+"""A hospital's own numbers, and the rules that it has switched on: put into the knowledge before the start."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import date
 
 from cards.knowledge.loader import ActiveRule, Knowledge
 from cards.knowledge.numbers import Key, OwnNumber, origin_of
+
+
+def with_rules_on(shipped: Knowledge, rule_ids: Collection[str]) -> Knowledge:
+    """Switch on rules that are shipped off."""
+    wanted = {rule_id for rule_id, active in shipped.rules.items() if rule_id in rule_ids and not active.is_on}
+    if not wanted:
+        return shipped
+    switched = {key: replace(each, switched_on=True) if key in wanted else each for key, each in shipped.rules.items()}
+    written = f"{shipped.version} on: {', '.join(sorted(wanted))}"
+    return replace(shipped, rules=switched, version=hashlib.sha256(written.encode()).hexdigest()[:12])
 
 
 def with_own_numbers(shipped: Knowledge, own: Mapping[Key, OwnNumber], today: date) -> Knowledge:

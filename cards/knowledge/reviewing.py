@@ -17,7 +17,8 @@ from cards.knowledge.loader import load as load_knowledge
 from cards.knowledge.texts import Review
 from fhir_mapping.catalog.loader import load as load_catalog
 
-PLANNED = tuple(f"R{number:02}" for number in range(45))  # the catalogue of rules; not all of them are written
+# The catalogue of rules, not all of which are written; a letter marks the sister of the rule before it
+PLANNED = (*(f"R{number:02}" for number in range(45)), "R05G")
 DEFINITIONS = "definitions"
 _CORE_DOCUMENT = re.compile(r"S\d{3}")
 

@@ -52,7 +52,7 @@ class Setting(_Text):
     most: int | float | None = Field(default=None, ge=0, allow_inf_nan=False)
     weaker: Literal["lower", "higher"] | None = None
     note: str = ""
-    same_as: str | None = Field(default=None, pattern=r"^R\d\d\.[a-z][a-z0-9_]*$")
+    same_as: str | None = Field(default=None, pattern=r"^R\d\d[A-Z]?\.[a-z][a-z0-9_]*$")
 
     @model_validator(mode="after")
     def _is_one_or_the_other(self) -> "Setting":
@@ -106,7 +106,7 @@ class Review(_Text):
 class RuleText(_Text):
     """Everything about a rule that is not logic."""
 
-    id: str = Field(pattern=r"^R\d\d$")
+    id: str = Field(pattern=r"^R\d\d[A-Z]?$")
     slug: str = Field(pattern=r"^[a-z0-9-]+$")
     title: str
     when: str
@@ -152,23 +152,50 @@ class Gates(_Text):
     adult_years: Setting
 
 
+class GapSummaryText(_Text):
+    """What the summary of the data-gap card may say, in full and in short; the shorts fit into one summary together.
+
+    From `titles` to `counted`, the first that is true and fits speaks of the rules that were not decided.
+    """
+
+    other_patient: str
+    other_patient_short: str
+    titles: str
+    shared: str
+    unread_too: str
+    titles_more: str
+    counted: str
+    gate: str
+    gate_short: str
+    unread: str
+    unread_short: str
+    empty: str
+    unrecognised: str
+    unrecognised_short: str
+
+
 class DataGapText(_Text):
     """The wording of the card that says what could not be checked."""
 
     id: str
     slug: str
     indicator: Indicator
-    summary: str
-    summary_unread: str
-    summary_long: str
     undecided: str
+    missing_for_one: str
+    missing_for_several: str
     every_rule: str
-    unread: str
+    unnamed: str
+    incomplete: str
+    not_read: str
+    empty: str
+    needed_for: str
+    resting: str
     unrecognised: str
+    nameless: str
+    draft_order: str
     other_patient: str
     closing: str
-    topic_unread: str
-    topic_empty: str
+    summary: GapSummaryText
     missing: dict[str, str]
     searches: dict[str, str]
 

@@ -1,4 +1,4 @@
-"""Antigen switch: after progression on BCMA-directed therapy, another antigen or another mechanism."""
+"""Antigen switch: after progression on therapy against an antigen, another antigen or another mechanism."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from fhir_mapping.model.vocabulary import Antigen, Certainty, Drug, Mechanism, T
 
 
 class Windows(Settings):
-    """Numbers of R05."""
+    """Numbers of R05, which are those of R05G as well."""
 
     on_or_after_last_dose_days: int
     shortly_after_days: int
@@ -31,7 +31,7 @@ class Windows(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """What R05 found: the therapy that failed, when, and what is ordered now."""
+    """What R05 or R05G found: the therapy that failed, when, and what is ordered now."""
 
     previous: str
     ordered: str
@@ -42,8 +42,8 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
-class _BcmaTherapy:
-    """One BCMA-directed therapy: a course of a drug, or one CAR T infusion (a single dose)."""
+class _Therapy:
+    """One therapy against an antigen: a course of a drug, or one CAR T infusion (a single dose)."""
 
     name: str
     drug: Drug | None
@@ -62,24 +62,52 @@ class _BcmaTherapy:
         return (self.last.latest, self.last.earliest) if self.last else (date.max, date.max)
 
 
+_READS = frozenset({Topic.TREATMENT, Topic.CELL_THERAPY, Topic.PROGRESSION})
+_VARIANTS = frozenset({"during", "shortly_after", "early_after_car_t", "later"})
+_MISSING = frozenset({"progression", "progression_date", "therapy_dates", "given", "car_t_target"})
+
+
 @order_rule(
-    "R05",
-    reads={Topic.TREATMENT, Topic.CELL_THERAPY, Topic.PROGRESSION},
-    settings=Windows,
-    facts=Switch,
-    variants={"during", "shortly_after", "early_after_car_t", "later"},
-    notes={"gprc5d_failed"},
-    missing={"progression", "progression_date", "therapy_dates", "given", "car_t_target"},
+    "R05", reads=_READS, settings=Windows, facts=Switch, variants=_VARIANTS, notes={"gprc5d_failed"}, missing=_MISSING
 )
 def bcma_again_after_progression(history: TreatmentHistory, order: ProposedOrder, settings: Windows) -> Conclusion:
     """Another BCMA-directed drug of the same mechanism is ordered after the last one failed early."""
-    mechanism = _mechanism(order)
-    if mechanism is None or not order.may_target(Antigen.BCMA):
+    if not order.may_target(Antigen.BCMA):
         return not_applicable()
-    therapies = sorted(_bcma_therapies(history), key=_BcmaTherapy.order)
+    answer = _again(Antigen.BCMA, history, order, settings)
+    if answer.outcome is not Outcome.FLAGGED:
+        return answer
+    return answer._replace(
+        notes=("gprc5d_failed",) if history.has_failed(Antigen.GPRC5D) else (),
+        proposals=() if _is_no_option(Antigen.GPRC5D, history) else (Proposal("gprc5d-bispecific"),),
+    )
+
+
+@order_rule(
+    "R05G", reads=_READS, settings=Windows, facts=Switch, variants=_VARIANTS, notes={"bcma_failed"}, missing=_MISSING
+)
+def gprc5d_again_after_progression(history: TreatmentHistory, order: ProposedOrder, settings: Windows) -> Conclusion:
+    """Another GPRC5D-directed drug of the same mechanism is ordered after the last one failed early.
+
+    Cells that nobody named are taken to be against BCMA, as all are that are approved: they concern R05 alone.
+    """
+    if order.drug is None or Antigen.GPRC5D not in order.drug.antigens:
+        return not_applicable()
+    answer = _again(Antigen.GPRC5D, history, order, settings)
+    if answer.outcome is Outcome.FLAGGED and history.has_failed(Antigen.BCMA):
+        return answer._replace(notes=("bcma_failed",))
+    return answer
+
+
+def _again(antigen: Antigen, history: TreatmentHistory, order: ProposedOrder, settings: Windows) -> Conclusion:
+    """Judge an order against an antigen by the last therapy that was directed against it."""
+    mechanism = _mechanism(order)
+    if mechanism is None:
+        return not_applicable()
+    therapies = sorted(_therapies_against(antigen, history), key=_Therapy.order)
     if not therapies:
         return satisfied(absent={Topic.TREATMENT, Topic.CELL_THERAPY})
-    dated: list[tuple[_BcmaTherapy, Conclusion]] = []
+    dated: list[tuple[_Therapy, Conclusion]] = []
     doubtful: list[Conclusion] = []
     for therapy in _possible_latest(therapies):
         answer = _judge(therapy, mechanism, order, history, settings)
@@ -97,9 +125,9 @@ def _mechanism(order: ProposedOrder) -> Mechanism | None:
     return Mechanism.T_CELL_REDIRECTION if order.kind is OrderKind.CAR_T_INFUSION else None
 
 
-def _bcma_therapies(history: TreatmentHistory) -> Iterator[_BcmaTherapy]:
-    for course in history.courses_against(Antigen.BCMA):
-        yield _BcmaTherapy(
+def _therapies_against(antigen: Antigen, history: TreatmentHistory) -> Iterator[_Therapy]:
+    for course in history.courses_against(antigen):
+        yield _Therapy(
             name=course.drug.name,
             drug=course.drug,
             mechanism=course.drug.mechanism,
@@ -113,10 +141,10 @@ def _bcma_therapies(history: TreatmentHistory) -> Iterator[_BcmaTherapy]:
             sources=course.sources[:1],  # the record that the last dose rests on
         )
     for infusion in history.infusions:
-        target = infusion.targets(Antigen.BCMA)
+        target = infusion.targets(antigen)
         if target is Answer.NO:
             continue
-        yield _BcmaTherapy(
+        yield _Therapy(
             name=infusion.product.name if infusion.product else "CAR T cells",
             drug=infusion.product,
             mechanism=Mechanism.T_CELL_REDIRECTION,
@@ -131,7 +159,7 @@ def _bcma_therapies(history: TreatmentHistory) -> Iterator[_BcmaTherapy]:
         )
 
 
-def _possible_latest(therapies: list[_BcmaTherapy]) -> list[_BcmaTherapy]:
+def _possible_latest(therapies: list[_Therapy]) -> list[_Therapy]:
     """Keep every therapy that may have been the last one: imprecise dates leave more than one.
 
     If one was the last, its own last dose came no earlier than that of any other.
@@ -148,7 +176,7 @@ def _possible_latest(therapies: list[_BcmaTherapy]) -> list[_BcmaTherapy]:
     ]
 
 
-def _of_the_latest(judged: list[tuple[_BcmaTherapy, Conclusion]]) -> list[Conclusion]:
+def _of_the_latest(judged: list[tuple[_Therapy, Conclusion]]) -> list[Conclusion]:
     """Leave it open where vague dates hide which of several therapies was the last, and that makes a difference."""
     answers = [answer for _, answer in judged]
     days = {therapy.last for therapy, _ in judged}
@@ -160,7 +188,7 @@ def _of_the_latest(judged: list[tuple[_BcmaTherapy, Conclusion]]) -> list[Conclu
 
 
 def _judge(
-    therapy: _BcmaTherapy,
+    therapy: _Therapy,
     mechanism: Mechanism,
     order: ProposedOrder,
     history: TreatmentHistory,
@@ -186,7 +214,7 @@ def _judge(
     return cannot_tell(Missing("progression_date", therapy.name), evidence=everything.evidence)
 
 
-def _without_progression(therapy: _BcmaTherapy) -> Conclusion:
+def _without_progression(therapy: _Therapy) -> Conclusion:
     if therapy.end_reason in {EndReason.TOXICITY, EndReason.COMPLETION}:
         return satisfied(absent={Topic.PROGRESSION, Topic.TREATMENT}, evidence=therapy.sources)
     return cannot_tell(Missing("progression", therapy.name), evidence=therapy.sources)
@@ -212,7 +240,7 @@ def _progressions_to_judge(
 
 def _progressed(
     progression: Progression,
-    therapy: _BcmaTherapy,
+    therapy: _Therapy,
     order: ProposedOrder,
     history: TreatmentHistory,
     settings: Windows,
@@ -253,8 +281,6 @@ def _progressed(
             days_after=Days(max(days.fewest, 0), max(days.most, 0)),
         ),
         evidence=evidence,
-        notes=("gprc5d_failed",) if history.has_failed(Antigen.GPRC5D) else (),
-        proposals=() if _is_no_option(Antigen.GPRC5D, history) else (Proposal("gprc5d-bispecific"),),
     )
 
 

@@ -181,11 +181,12 @@ class Harmful(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Harm:
-    """What R12 found: the drug or the transplant, when, and how many days before the collection."""
+    """What R12 found: a drug or a transplant, when, how many days before the collection, and what asks for that."""
 
     drug: str
-    on: str
-    gap: str
+    on: ClinicalDate | None = None
+    gap: Days | None = None
+    collection: str = ""
 
 
 @order_rule(
@@ -194,7 +195,7 @@ class Harm:
     heeds={Topic.PLANS},
     settings=Harmful,
     facts=Harm,
-    variants={"planned", "given"},
+    variants={"planned", "asked_for", "given"},
     missing={"dose", "last_dose", "date_precision", "given", "collection", "car_t_order"},
     new_starts_only=False,
 )
@@ -205,7 +206,10 @@ def harms_the_t_cell_product(history: TreatmentHistory, order: ProposedOrder, se
     drug = order.drug
     if drug is None or order.kind is not OrderKind.DRUG or drug.id not in (*settings.drugs, *settings.dose_decides):
         return not_applicable()
-    planned = _collection_to_come(history, order, settings)
+    if order.planned is not None and order.planned.is_after(ahead(history, order).day) is Answer.YES:
+        return satisfied(absent={Topic.CELL_THERAPY})
+    asked_for = _collection_asked_for(history, order)
+    planned = asked_for or _collection_to_come(history, order, settings)
     match planned.answer:
         case Answer.NO:
             return satisfied(absent={Topic.CELL_THERAPY})
@@ -214,22 +218,30 @@ def harms_the_t_cell_product(history: TreatmentHistory, order: ProposedOrder, se
         case Answer.YES if drug.id in settings.dose_decides:
             return cannot_tell(Missing("dose", drug.name), evidence=planned.evidence)
         case Answer.YES:
-            # What a record asks for may be done by now: that it is not rests on all collections being known
-            absent = frozenset({Topic.CELL_THERAPY}) if planned.missing else frozenset()
-            harm = Harm(drug.name, "", "")
-            return Conclusion(Outcome.FLAGGED, variant="planned", facts=harm, evidence=planned.evidence, absent=absent)
+            # Any other plan may be one for cells that wait: that none do rests on all collections being known
+            absent = frozenset({Topic.CELL_THERAPY}) if asked_for is None else frozenset()
+            harm = Harm(drug.name, collection=planned.what)
+            variant = "planned" if asked_for is None else "asked_for"
+            return Conclusion(Outcome.FLAGGED, variant=variant, facts=harm, evidence=planned.evidence, absent=absent)
+
+
+def _collection_asked_for(history: TreatmentHistory, order: ProposedOrder) -> car_t.Found | None:
+    """Find a collection among the draft orders or in the calendar: it is to come, whatever was collected before."""
+    drafts = [other for other in history.orders if other is not order and is_collection(other)]
+    if drafts:
+        day = f", for {drafts[0].planned}" if drafts[0].planned is not None else ""
+        return car_t.Found(Answer.YES, what=f"is among the draft orders{day}")
+    booked = in_calendar(history)
+    if booked is not None:
+        # The day that matters is the one that is booked, not the one on which somebody booked it
+        record = SourceRef(booked.source.reference, booked.planned)
+        return car_t.Found(Answer.YES, (record,), what=f"stands in the calendar for {booked.planned}")
+    return None
 
 
 def _collection_to_come(history: TreatmentHistory, order: ProposedOrder, settings: Harmful) -> car_t.Found:
     """Whether T cells are still to be collected after this drug: ordered, planned or referred for, and none waiting."""
-    if order.planned is not None and order.planned.is_after(ahead(history, order).day) is Answer.YES:
-        return car_t.Found(Answer.NO)
     others = [other for other in history.orders if other is not order]
-    if any(is_collection(other) for other in others):
-        return car_t.Found(Answer.YES)
-    booked = in_calendar(history)
-    if booked is not None:
-        return car_t.Found(Answer.YES, (booked.source,))
     waiting = car_t.cells_waiting(history, settings.collection_counts_days)
     if waiting.answer is Answer.YES or any(needs_cells(other) for other in others):
         return car_t.Found(Answer.NO)
@@ -308,5 +320,5 @@ def _harm(
         case Answer.UNKNOWN:
             return cannot_tell(Missing("date_precision", name), evidence=evidence)
         case Answer.YES:
-            facts = Harm(name, str(on), str(gap))
+            facts = Harm(name, on, gap)
             return Conclusion(Outcome.FLAGGED, variant="given", facts=facts, evidence=evidence)

@@ -244,9 +244,9 @@ def _still_protects(care: SupportiveCare, history: TreatmentHistory, settings: A
 def _with_antiviral(answer: Conclusion, history: TreatmentHistory, settings: AntiviralAfterCarT) -> Conclusion:
     """Offer acyclovir where allergies were read and none speaks against it; a dose only with good renal function."""
     if not _allergies_are_known(history):
-        return replace(answer, notes=("allergies_unread",))
+        return answer._replace(notes=("allergies_unread",))
     if history.is_allergic_to(Allergen.ACYCLOVIR):
-        return replace(answer, notes=("acyclovir_allergy",))
+        return answer._replace(notes=("acyclovir_allergy",))
     egfr = _recent(history, LabTest.EGFR, settings.egfr_lookback_days)
     if egfr is None or _is_outdated(egfr, history):
         return _proposing(answer, "antiviral", settings, history.as_of, notes=("renal_function_unread",))
@@ -258,7 +258,7 @@ def _with_antiviral(answer: Conclusion, history: TreatmentHistory, settings: Ant
 def _with_pjp_agent(answer: Conclusion, history: TreatmentHistory, settings: PneumocystisAfterCarT) -> Conclusion:
     """Offer sulfamethoxazole-trimethoprim, or atovaquone where allergy or neutropenia speaks against it."""
     if not _allergies_are_known(history):
-        return replace(answer, notes=("allergies_unread",))
+        return answer._replace(notes=("allergies_unread",))
     anc = _recent(history, LabTest.ANC, settings.anc_lookback_days)
     if history.is_allergic_to(Allergen.SULFONAMIDE):
         barred: tuple[str, ...] = ("sulfonamide_allergy",)
@@ -269,7 +269,7 @@ def _with_pjp_agent(answer: Conclusion, history: TreatmentHistory, settings: Pne
     else:
         barred = ()
     if barred and history.is_allergic_to(Allergen.ATOVAQUONE):
-        return replace(answer, notes=("both_barred",))
+        return answer._replace(notes=("both_barred",))
     if barred:
         return _proposing(answer, "pjp-alternative", settings, history.as_of, notes=barred, recommended=True)
     notes = ("potassium_unread",) if anc is not None else ("anc_unread", "potassium_unread")
@@ -313,4 +313,4 @@ def _proposing(
     start = max(infused.latest + timedelta(settings.start_day), as_of) if within_year and infused else None
     end = infused.latest + timedelta(settings.prophylaxis_days) if within_year and infused else None
     proposal = Proposal(template, recommended, with_dose, start, end)
-    return replace(answer, notes=notes, proposals=(proposal,))
+    return answer._replace(notes=notes, proposals=(proposal,))

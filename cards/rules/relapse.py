@@ -296,4 +296,4 @@ def _second(infusion: CarTInfusion, product: Drug) -> Conclusion:
 def _said(day: ClinicalDate | None) -> str:
     if day is None:
         return "on a day that is not on record"
-    return f"on {day}" if day.is_exact else f"between {day.earliest} and {day.latest}"
+    return f"on {day}" if day.is_exact else str(day)

@@ -1,11 +1,10 @@
 """Supportive care: what should not be forgotten between the collection of T cells and their infusion."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cards.finding import Conclusion, Hook, Missing, Outcome, cannot_tell, not_applicable, satisfied
 from cards.rulebook import Settings, patient_rule
-from cards.situation.collection import is_recent, not_used_up
+from cards.situation.car_t import collections_waiting
 from fhir_mapping.model.dates import Answer, ClinicalDate, Days, latest_of
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import OrderKind, ProposedOrder
@@ -42,10 +41,10 @@ def no_bridging_on_record(history: TreatmentHistory, hook: Hook, settings: Bridg
     """T cells were collected and not infused yet, and no treatment that bridges the time is on record."""
     if hook is not Hook.PATIENT_VIEW and not any(order.is_car_t_step for order in history.judged_orders):
         return not_applicable()
-    waiting = list(_waiting(history, settings))
+    waiting = list(collections_waiting(history, settings.collection_counts_days))
     if not waiting:
         return not_applicable(absent={Topic.CELL_THERAPY})
-    sure = [c for c, answer in waiting if answer is Answer.YES and c.certainty is Certainty.STATED]
+    sure = [collection for collection, answer in waiting if answer is Answer.YES]
     if not sure:
         return cannot_tell(Missing("collection"), evidence=(waiting[0][0].source,))
     known = latest_of([collection.collected for collection in sure if collection.collected is not None])
@@ -72,18 +71,6 @@ def _since(collection: TCellCollection, history: TreatmentHistory, settings: Bri
             return unclear
         case Answer.NO:
             return _bridged(collection.collected, days, collection, history)
-
-
-def _waiting(history: TreatmentHistory, settings: Bridging) -> Iterator[tuple[TCellCollection, Answer]]:
-    for collection in history.collections:
-        if collection.collected is None:
-            if not history.infusions:
-                yield collection, Answer.UNKNOWN
-            continue
-        recent = is_recent(collection.collected, history, settings.collection_counts_days)
-        answer = not_used_up(collection, collection.collected, recent, history)
-        if answer is not Answer.NO:
-            yield collection, answer
 
 
 def _bridged(collected: ClinicalDate, days: Days, collection: TCellCollection, history: TreatmentHistory) -> Conclusion:

@@ -1,6 +1,6 @@
 """Washout: how long after one targeted drug T cells are collected for CAR T, and what is no bridge to the infusion."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cards.finding import Conclusion, Missing, Outcome, Reschedule, cannot_tell, not_applicable, satisfied
 from cards.rulebook import Settings, order_rule
@@ -35,7 +35,7 @@ class MinimumInterval(Settings):
     facts=Washout,
     variants=interval.VARIANTS,
     missing=interval.MISSING,
-    notes={"other_in_doubt"},
+    notes={"other_in_doubt", "gprc5d_failed"},
 )
 def bcma_bispecific_before_car_t(
     history: TreatmentHistory, order: ProposedOrder, settings: MinimumWashout
@@ -43,13 +43,17 @@ def bcma_bispecific_before_car_t(
     """A BCMA bispecific antibody was given too shortly before T cells are collected for BCMA CAR T cells."""
     found = _before_bcma_car_t(DrugClass.BISPECIFIC, history, order, settings)
     facts = found.facts
-    if not isinstance(facts, Washout) or found.variant == "collected" or not _sets_the_collection(order, history):
+    if not isinstance(facts, Washout):
+        return found
+    if history.has_failed(Antigen.GPRC5D):  # why R07 has no option to add to this card
+        found = found._replace(notes=("gprc5d_failed",))
+    if found.variant == "collected" or not _sets_the_collection(order, history):
         return found
     if found.missing:
-        return replace(found, notes=("other_in_doubt",))
+        return found._replace(notes=(*found.notes, "other_in_doubt"))
     if facts.earliest <= facts.index.latest:  # what is still going on leaves no day that is known to be long enough
         return found
-    return replace(found, proposals=(Reschedule("later-start", order, facts.earliest),))
+    return found._replace(proposals=(Reschedule("later-start", order, facts.earliest),))
 
 
 def _sets_the_collection(order: ProposedOrder, history: TreatmentHistory) -> bool:

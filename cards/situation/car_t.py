@@ -9,7 +9,7 @@ from fhir_mapping.model.dates import Answer, latest_of
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import ProposedOrder
 from fhir_mapping.model.patient import OTHER_B_CELLS
-from fhir_mapping.model.treatment import CarTInfusion, SourceRef
+from fhir_mapping.model.treatment import CarTInfusion, SourceRef, TCellCollection
 from fhir_mapping.model.vocabulary import Antigen, Certainty, Tier
 
 
@@ -65,7 +65,12 @@ def car_t_under_way(
 
 def cells_waiting(history: TreatmentHistory, counts_days: int) -> Found:
     """Whether T cells are collected, and neither infused yet nor taken as abandoned."""
-    return _best(list(_collected(history, counts_days)))
+    return _best(
+        [
+            Found(answer, (collection.source,), "collection", f"T cells were collected{_on(collection)}")
+            for collection, answer in collections_waiting(history, counts_days)
+        ]
+    )
 
 
 def _best(found: list[Found]) -> Found:
@@ -76,7 +81,8 @@ def _best(found: list[Found]) -> Found:
     return Found(Answer.NO)
 
 
-def _collected(history: TreatmentHistory, counts_days: int) -> Iterator[Found]:
+def collections_waiting(history: TreatmentHistory, counts_days: int) -> Iterator[tuple[TCellCollection, Answer]]:
+    """Give each collection whose cells are waiting, or may be: not infused, and not older than `counts_days`."""
     for collection in history.collections:
         if collection.collected is None:
             # One that an infusion may explain is taken as that one's
@@ -87,8 +93,12 @@ def _collected(history: TreatmentHistory, counts_days: int) -> Iterator[Found]:
             answer = not_used_up(collection, collection.collected, answer, history)
         if answer is Answer.YES and collection.certainty is Certainty.POSSIBLE:
             answer = Answer.UNKNOWN
-        on = f" on {collection.collected}" if collection.collected else ""
-        yield Found(answer, (collection.source,), "collection", f"T cells were collected{on}")
+        if answer is not Answer.NO:
+            yield collection, answer
+
+
+def _on(collection: TCellCollection) -> str:
+    return f" on {collection.collected}" if collection.collected else ""
 
 
 def _ordered(history: TreatmentHistory, order: ProposedOrder | None, antigen: Antigen | None) -> Iterator[Found]:

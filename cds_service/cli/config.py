@@ -34,7 +34,7 @@ _SECRET = "(set, never shown)"  # noqa: S105 - what stands in its place
 # Whatever setting is added later stays hidden until it is named here.
 _HARMLESS = frozenset(
     {"env", "auth", "as_of", "time_zone", "algorithms", "replay", "dialect", "unsupported_resource_types", "template"}
-    | {"rule", "setting", "until"}
+    | {"rule", "setting", "until", "rules_on"}
 )
 
 
@@ -71,6 +71,8 @@ def check() -> None:
     for number, path in enumerate(site.concept_maps):
         codes, texts = count_added(load_catalog(), read_concept_map(path).entries)
         click.echo(f"concept_maps[{number}]: adds {codes} codes and {texts} texts")
+    for rule_id in site.rules_on:
+        click.echo(f"rules_on: {rule_id} ({load_knowledge().rules[rule_id].text.title}), shipped off")
     for own in numbers_in_force(site, load_knowledge(), settings.today()):
         click.echo(f"{own.place}: {own.value} ({own.words})")
     for place in expired(site, settings.today()):

@@ -143,7 +143,7 @@ def _gap_example(active: ActiveRule, assessor: Assessor) -> Shown:
     missing = tuple(Missing(key, facts["drug"], detail=facts["detail"]) for key in active.text.missing)
     result = Result(active, None, cannot_tell(*missing))
     gap = GapPlan(
-        undecided=((result, missing),),
+        undecided=(result,),
         of_the_gate=(),
         concerned=(result,),
         topics=(),

@@ -27,6 +27,9 @@ from cards.sheet import (
     title_of_test,
     totals_of,
 )
+from cds_service.configuration import knowledge_of
+from cds_service.errors import SettingsError
+from cds_service.settings import load_settings
 from fhir_mapping.catalog.loader import CatalogError
 
 _WIDTH = 100
@@ -44,8 +47,8 @@ def rules() -> None:
 @rules.command("list")
 @_as_json
 def list_rules(as_json: bool) -> None:
-    """List every rule in one line."""
-    knowledge, _ = _load()
+    """List every rule in one line: live, off, or on where the site file has switched it on."""
+    knowledge, _ = _load_of_site()
     rows = [_row(active) for active in knowledge.rules.values()]
     if as_json:
         click.echo(_json(rows))
@@ -72,7 +75,7 @@ def list_rules(as_json: bool) -> None:
 @_as_json
 def show(rule_id: str, as_json: bool) -> None:
     """Show everything about the rule ID, such as R01."""
-    knowledge, files = _load()
+    knowledge, files = _load_of_site()
     active = knowledge.rules.get(rule_id.upper())
     if active is None:
         raise click.UsageError(f"there is no rule {rule_id}; the rules are {', '.join(knowledge.rules)}.")
@@ -93,6 +96,20 @@ def _load() -> tuple[Knowledge, ReviewFiles]:
         raise SystemExit(_FAULTY) from None
 
 
+def _load_of_site() -> tuple[Knowledge, ReviewFiles]:
+    """Load the rules as they are on or off at the site whose file the environment names."""
+    shipped, files = _load()
+    try:
+        return knowledge_of(load_settings(), shipped), files
+    except SettingsError as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(_FAULTY) from None
+
+
+def _state(active: ActiveRule) -> str:
+    return "on" if active.switched_on else active.text.shipped
+
+
 def _json(content: Any) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, default=str)
 
@@ -104,7 +121,7 @@ def _row(active: ActiveRule) -> dict[str, Any]:
         "slug": text.slug,
         "title": text.title,
         "hooks": list(text.hooks),
-        "state": text.shipped,
+        "state": _state(active),
         "indicators": list(indicators_of(active)),
         "review": review_of(active),
     }
@@ -136,7 +153,7 @@ def _orders(active: ActiveRule) -> tuple[str, ...]:
 def _text(active: ActiveRule, knowledge: Knowledge, files: ReviewFiles) -> Iterator[str]:
     text, cases = active.text, files.cases.of(active.text.id)
     yield click.style(f"{text.id} {text.title}", bold=True)
-    yield f"{text.slug}: {text.shipped}, {review_of(active)}, asked at {', '.join(text.hooks)}"
+    yield f"{text.slug}: {_state(active)}, {review_of(active)}, asked at {', '.join(text.hooks)}"
     yield from _section("When", [filled(text.when, active)])
     yield from _section("Then", [filled(text.then, active)])
     shown = "said on the data-gap card" if text.unknown_shown else "not shown"

@@ -277,6 +277,17 @@ def test_the_sheet_lists_the_numbers_that_the_site_has_set(numbers: Path) -> Non
     assert "as shipped." in ask("sheet", AUTH="off").stdout
 
 
+def test_a_rule_that_is_switched_on_is_named_wherever_the_site_is_described(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text('rules_on = ["R05G"]')
+    title = "GPRC5D-directed therapy again after progression on it"
+
+    assert f"rules_on: R05G ({title}), shipped off\n" in ask("check", AUTH="off", SITE_FILE=path).stdout
+    assert f"switched on by this hospital: R05G ({title})." in ask("sheet", AUTH="off", SITE_FILE=path).stdout
+    assert "switched on by" not in ask("sheet", AUTH="off").stdout
+    assert shown(AUTH="off", SITE_FILE=path)["site.rules_on"] == {"value": ["R05G"], "origin": "site file"}
+
+
 def test_the_schema_describes_the_site_file() -> None:
     result = ask("schema")
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +58,30 @@ def test_the_list_is_there_for_machines() -> None:
         "indicators": ["warning"],
         "review": "not reviewed",
     }
+
+
+def test_a_rule_that_the_site_has_switched_on_is_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = {row["id"]: row["state"] for row in as_json("list")}
+    site_file = tmp_path / "site.toml"
+    site_file.write_text('rules_on = ["R05G"]')
+    monkeypatch.setenv("MMCDS_SITE_FILE", str(site_file))
+
+    at_site = {row["id"]: row["state"] for row in as_json("list")}
+
+    assert (states["R05G"], states["R05"]) == ("off", "live")
+    assert at_site == states | {"R05G": "on"}
+    assert "gprc5d-switch-after-progression: on, not reviewed" in shown("R05G")
+
+
+def test_rules_are_not_listed_for_a_faulty_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for text, fault in (('rules_on = ["R01"]', "rules_on[0]: is no rule"), ("rules_on = 5", "site file, rules_on")):
+        (tmp_path / "site.toml").write_text(text)
+        monkeypatch.setenv("MMCDS_SITE_FILE", str(tmp_path / "site.toml"))
+
+        result = run(rules, "list")
+
+        assert result.exit_code == 2
+        assert fault in result.stderr
 
 
 @pytest.mark.parametrize("active", RULES, ids=id_of)

@@ -155,7 +155,15 @@ def test_the_last_of_several_events_is_as_vague_as_it_must_be() -> None:
 
 def test_dates_and_numbers_of_days_are_written_plainly() -> None:
     assert str(span("2026-04-17")) == "2026-04-17"
-    assert str(span("2026-04-01", "2026-04-30")) == "2026-04-01 to 2026-04-30"
+    assert str(span("2026-04-01", "2026-04-30")) == "some day in April 2026"
+    assert str(span("2024-02-01", "2024-02-29")) == "some day in February 2024"
+    assert str(span("2025-02-01", "2025-02-27")) == "some day between 2025-02-01 and 2025-02-27"
+    assert str(span("2026-12-01", "2026-12-31")) == "some day in December 2026"
+    assert str(span("2026-01-01", "2026-12-31")) == "some day in 2026"
+    assert str(span("2026-01-01", "2026-12-30")) == "some day between 2026-01-01 and 2026-12-30"
+    assert str(span("2025-12-02", "2026-01-01")) == "some day between 2025-12-02 and 2026-01-01"
+    assert str(span("2026-04-16", "2026-04-17")) == "2026-04-16 or 2026-04-17"
+    assert str(span("2026-04-15", "2026-04-17")) == "some day between 2026-04-15 and 2026-04-17"
     assert str(Days(182, 182)) == "182"
     assert str(Days(143, 172)) == "143 to 172"
-    assert str(span("2026-04-01", "2026-04-30").plus(30)) == "2026-05-01 to 2026-05-30"
+    assert str(span("2026-04-01", "2026-04-30").plus(30)) == "some day between 2026-05-01 and 2026-05-30"

@@ -310,7 +310,7 @@ def test_what_an_episode_says_of_the_target(records: list[Resource], bcma: Answe
         (
             [infusion("2026-04", None)],
             (
-                "The infusion is dated no better than 2026-04-01 to 2026-04-30.",
+                "The infusion is dated no better than some day in April 2026.",
                 "No record names the product: its target is unconfirmed.",
             ),
         ),

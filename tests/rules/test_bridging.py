@@ -203,6 +203,11 @@ def test_a_complete_remission_needs_no_bridge(history: list[Resource], expected:
             [procedure("38225", None), infusion("2024-03-01")],
             NOT_APPLICABLE,
         ),
+        row(
+            "collected without a date, and perhaps infused: the cells may wait",
+            [procedure("38225", None), infusion("2024-03-01", status="unknown")],
+            CANNOT_TELL,
+        ),
     ],
 )
 def test_whether_cells_wait(history: list[Resource], expected: str) -> None:

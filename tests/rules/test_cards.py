@@ -251,7 +251,8 @@ def test_no_card_calls_anything_safe_or_tells_anyone_to_stop() -> None:
 def test_no_wording_on_file_calls_anything_safe_or_tells_anyone_to_stop() -> None:
     knowledge = assessor().knowledge
     words = knowledge.presentation.data_gap
-    lines = [*words.missing.values(), words.summary, words.summary_long, words.closing, words.other_patient]
+    alone = [*dict(words).values(), *dict(words.summary).values()]
+    lines = [*words.missing.values(), *(each for each in alone if isinstance(each, str))]
     for active in knowledge.rules.values():
         lines += [active.text.title, *active.text.wordings, *active.text.missing.values()]
         lines += [line.says for line in active.text.evidence]

@@ -521,6 +521,7 @@ def test_more_of_it_harms_as_much_as_the_first() -> None:
             "planned, but it is unread whether cells were collected", [asked(CILTA_CEL)], [], "procedures", CANNOT_TELL
         ),
         row("referred, and the same", [REFERRED], [], "procedures", CANNOT_TELL),
+        row("the product is being ordered, and the same", [], [draft_drug(CILTA_CEL)], "procedures", CANNOT_TELL),
         row("the collection itself is being ordered", [], [draft_collection()], "procedures", FLAGGED),
         row("or stands in the calendar", [asked("T-cell apheresis", on=PLANNED)], [], "procedures", FLAGGED),
         row("nobody waits for plans", [], [], "serviceRequests", SATISFIED),
@@ -546,7 +547,52 @@ def test_the_card_of_a_drug_that_would_harm(history: Resource, record: str) -> N
     assert shown["summary"] == ("Bendamustine before T-cell collection: may harm T cells (IMWG: avoid).")
     assert shown["indicator"] == "warning"
     assert record in shown["detail"]
+    assert "as far as orders, plans and referrals show, and none are waiting" in shown["detail"]
     assert (drafts_in(shown), moves_in(shown)) == (["Myeloma board review"], [])
+
+
+BOOKED = appointment("T-cell collection", PLANNED, created="2026-11-12")
+
+
+@pytest.mark.parametrize(
+    ("history", "beside", "says"),
+    [
+        row("booked on 12 November for 10 December", [BOOKED], [], "stands in the calendar for 2026-12-10."),
+        row(
+            "so is an order for that day", [asked("T-cell apheresis", on=PLANNED)], [], "in the calendar for 2026-12-10"
+        ),
+        row("some day in December", [asked("T-cell apheresis", on="2026-12")], [], "for some day in December 2026."),
+        row("the first of two", [BOOKED, appointment("T-cell collection", "2026-12-03")], [], "for 2026-12-03."),
+        row("cells that wait take nothing back", [COLLECTED, BOOKED], [], "stands in the calendar for 2026-12-10."),
+        row("a draft with its day", [], [draft_collection(PLANNED)], "is among the draft orders, for 2026-12-10."),
+        row("a draft without a day", [], [draft_collection()], "is among the draft orders."),
+    ],
+)
+def test_the_card_names_the_day_of_the_collection(history: list[Resource], beside: list[Resource], says: str) -> None:
+    shown = card(sign(history, BENDAMUSTINE, *beside), "R12")
+
+    assert "- A T-cell collection " in shown["detail"]
+    assert says in shown["detail"]
+    assert "none are waiting" not in shown["detail"]
+    assert "2026-11-12" not in shown["detail"]
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        row("a product that is being ordered", draft_drug(CILTA_CEL)),
+        row("a referral that is being ordered", draft_service("") | {"code": {"text": "CAR T evaluation"}}),
+    ],
+)
+def test_what_is_no_collection_yet_has_no_day(beside: Resource) -> None:
+    detail = card(sign([], BENDAMUSTINE, beside), "R12")["detail"]
+
+    assert "T cells are to be collected, as far as orders, plans and referrals show, and none are waiting." in detail
+    assert "A T-cell collection" not in detail
+
+
+def test_the_card_rests_on_the_day_that_was_booked_not_on_that_of_the_booking() -> None:
+    assert "- Appointment 2026-12-10\n" in card(sign([BOOKED], BENDAMUSTINE), "R12")["detail"]
 
 
 # --- R12: a collection after what harms T cells ---

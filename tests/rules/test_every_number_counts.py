@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("cds_service", "cards", "fhir_mapping", "tests")
 FILES = (*sorted((ROOT / "cards" / "knowledge").glob("*.toml")), ROOT / "fhir_mapping/catalog/definitions.toml")
 NUMBER = re.compile(r"(?:value = (?:\{ \w+ = )?|^days = |^lines_minimum = )(\d+(?:\.\d+)?)", flags=re.MULTILINE)
-RULE = re.compile(r'^id = "(R\d\d)"', flags=re.MULTILINE)
+RULE = re.compile(r'^id = "(R\d\d[A-Z]?)"', flags=re.MULTILINE)
 FIXED = re.compile(r"least = ([\d.]+), most = \1\b")
 BOUNDS = re.compile(r"least = [\d.]+, most = [\d.]+")
 MINUTES_PER_RUN = 3

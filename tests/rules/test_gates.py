@@ -196,7 +196,7 @@ def test_a_problem_list_in_part_that_shows_myeloma_opens_the_gate_and_is_named()
     assessment = select([given("teclistamab", "2026-11-05")], draft_collection(), conditions=in_part)
 
     assert codes_of(assessment) == ["R01", "R00"]
-    assert "problem list not read, or only in part" in card(assessment, "R00")["detail"]
+    assert "Not read, or only in part: problem list" in card(assessment, "R00")["detail"]
 
 
 def test_a_refuted_entry_does_not_empty_the_problem_list() -> None:
@@ -269,7 +269,7 @@ def test_a_person_who_could_not_be_read_is_judged_as_adult_and_that_is_said() ->
     assessment = view([CELLS], without=["patient"])
 
     assert codes_of(assessment) == ["R15", "R16", "R00"]
-    assert "patient not read, or only in part" in card(assessment, "R00")["detail"]
+    assert "Not read, or only in part: patient" in card(assessment, "R00")["detail"]
 
 
 @pytest.mark.parametrize(

@@ -404,17 +404,16 @@ def test_which_orders_ask(history: list[Resource], order: Resource, expected: st
             "a dose",
             given(ELRANATAMAB, LAST),
             draft_drug(TALQUETAMAB),
-            "Elranatamab (last dose 2026-11-10) may still be running; "
-            "confirm that it has ended before starting talquetamab.",
+            "Elranatamab (last dose 2026-11-10) may still be running; confirm its end before starting talquetamab.",
             "Last dose of elranatamab: 2026-11-10. No record says that it has ended",
         ),
         row(
             "some day of the month",
             given(ELRANATAMAB, "2026-11"),
             draft_infusion(),
-            "Elranatamab (last dose 2026-11-01 to 2026-11-20) may still be running; "
-            "confirm that it has ended before starting CAR T cells.",
-            "Last dose of elranatamab: 2026-11-01 to 2026-11-20",
+            "Elranatamab (last dose some day between 2026-11-01 and 2026-11-20) may still be running; "
+            "confirm its end before starting CAR T cells.",
+            "Last dose of elranatamab: some day between 2026-11-01 and 2026-11-20",
         ),
         row(
             "an entry of the medication list",

@@ -467,7 +467,7 @@ def test_an_empty_medication_list_is_one_card_for_both() -> None:
         {"id": "R15", "outcome": "cannot_tell"},
         {"id": "R16", "outcome": "cannot_tell"},
     ]
-    assert "the medication list was read and is empty, which proves nothing" in shown["detail"]
+    assert "The medication list was read and is empty, which proves nothing" in shown["detail"]
 
 
 # --- what is offered ---

@@ -625,7 +625,7 @@ def test_earlier_cells_may_hide_in_what_was_not_read(unread: str) -> None:
             "the same antigen, some day in March",
             infusion("2025-03"),
             OTHER,
-            "Prior CAR T ciltacabtagene autoleucel between 2025-03-01 and 2025-03-31: "
+            "Prior CAR T ciltacabtagene autoleucel some day in March 2025: "
             "confirm that a second CAR T against the same antigen is intended.",
         ),
         row(

@@ -18,6 +18,7 @@ from tests.build import (
     ordered,
     outcome,
     procedure,
+    progression,
     reported,
     service_request,
 )
@@ -308,6 +309,63 @@ def test_a_card_about_a_collection_that_was_done_asks_for_no_new_date() -> None:
         "Teclistamab last given 30 d before the T cells were collected (2026-09-28); ≥183 d advised."
     )
     assert "Move" not in shown["detail"]
+
+
+TALQUETAMAB = reported("talquetamab", "2025-06-02", "2025-12-01")
+NOT_PROPOSED = (
+    "No talquetamab is proposed: the myeloma has progressed after it, or another drug against GPRC5D, was given."
+)
+
+
+@pytest.mark.parametrize(
+    ("history", "order", "is_said"),
+    [
+        row("progressed on talquetamab", [TALQUETAMAB, progression("2025-11-10")], draft_collection(), True),
+        row("some months after it", [TALQUETAMAB, progression("2026-02-10")], draft_collection(), True),
+        row(
+            "on another drug against GPRC5D",
+            [given("forimtamig", "2025-06-02"), progression("2026-02-10")],
+            draft_collection(),
+            True,
+        ),
+        row(
+            "beside a collection that was done",
+            [TALQUETAMAB, progression("2026-02-10"), COLLECTED],
+            draft_infusion(),
+            True,
+        ),
+        row(
+            "beside another BCMA drug of no date",
+            [TALQUETAMAB, progression("2026-02-10"), reported("elranatamab", status="active")],
+            draft_collection(),
+            True,
+        ),
+        row("given, and no progression", [TALQUETAMAB], draft_collection(), False),
+        row("progressed before it", [progression("2025-05-12"), TALQUETAMAB], draft_collection(), False),
+        row("never given", [progression("2026-02-10")], draft_collection(), False),
+        row(
+            "only ordered", [ordered("talquetamab", "2025-06-02"), progression("2026-02-10")], draft_collection(), False
+        ),
+        row("progressed on a day that nobody knows", [TALQUETAMAB, progression(None)], draft_collection(), False),
+    ],
+)
+def test_talquetamab_that_has_failed_is_no_way_to_hold_the_disease(
+    history: list[Resource], order: Resource, is_said: bool
+) -> None:
+    shown = card(sign([*history, given("teclistamab", "2026-09-01")], order), "R01")
+
+    assert shown["detail"].count(NOT_PROPOSED) == is_said
+    assert ("Talquetamab binds GPRC5D, not BCMA" in shown["detail"]) == (not is_said)
+    assert ("talquetamab" in drafts_in(shown)) == (not is_said)
+
+
+def test_a_card_of_two_rules_says_once_that_talquetamab_has_failed() -> None:
+    history = [TALQUETAMAB, progression("2026-02-10"), given("teclistamab", "2026-09-01"), progression("2026-09-20")]
+
+    shown = card(select(history, draft_drug("ciltacabtagene autoleucel")), "R05")
+
+    assert [spoken["id"] for spoken in shown["extension"]["mmcds.rules"]] == ["R05", "R01"]
+    assert shown["detail"].count(NOT_PROPOSED) == 1
 
 
 def test_a_new_collection_is_not_answered_by_an_old_one() -> None:

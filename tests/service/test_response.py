@@ -222,7 +222,7 @@ def test_the_rules_extension_stands_on_r00_and_on_cards_of_several_rules_only(ca
     spoken_for = card["extension"]["mmcds.rules"]
     assert all(item.keys() == {"id", "outcome"} for item in spoken_for)
     assert {item["outcome"] for item in spoken_for} <= {"flagged", "cannot_tell"}
-    assert all(re.fullmatch(r"R\d\d", item["id"]) for item in spoken_for)
+    assert all(re.fullmatch(r"R\d\d[A-Z]?", item["id"]) for item in spoken_for)
     ids = [item["id"] for item in spoken_for]
     assert len(ids) == len(set(ids))
     assert code == "R00" or (ids[0] == code and len(ids) > 1)

@@ -14,7 +14,7 @@ import pytest
 from cards.finding import Hook
 from cards.knowledge.loader import load
 from cards.knowledge.numbers import LARGEST, Acceptance, Key, OwnNumber, is_number
-from cards.knowledge.own import with_own_numbers
+from cards.knowledge.own import with_own_numbers, with_rules_on
 from cards.knowledge.texts import Setting
 from cds_service.app import create_app, make_assessor
 from cds_service.assess import assess
@@ -22,7 +22,7 @@ from cds_service.configuration import load_configuration
 from cds_service.errors import SettingsError
 from cds_service.site import Site, read_site
 from cds_service.site_numbers import expired, numbers_in_force, site_knowledge, site_numbers
-from tests.build import AS_OF, Resource, assessor, chart, draft_collection, given, hook_request
+from tests.build import AS_OF, Resource, assessor, chart, draft_collection, draft_drug, given, hook_request, progression
 from tests.service.calling import SETTINGS, KeepingRecorder, call, codes
 from tests.service.test_server import served
 from tests.stories.telling import FOLDERS, request_of
@@ -197,6 +197,54 @@ def test_a_service_with_a_faulty_number_is_not_made() -> None:
 def test_without_numbers_the_knowledge_is_the_shipped_one() -> None:
     assert site_knowledge(Site(), load(), AS_OF) is load()
     assert with_own_numbers(load(), {}, AS_OF) is load()
+
+
+# Rules that are shipped off
+
+
+def gprc5d_again() -> Resource:
+    """Order another GPRC5D-directed drug after progression on talquetamab."""
+    history = chart(given("talquetamab", "2026-09-01"), progression("2026-09-20"))
+    return hook_request(Hook.ORDER_SIGN, history, [draft_drug("forimtamig")])
+
+
+def test_a_site_switches_a_rule_on_that_is_shipped_off(tmp_path: Path) -> None:
+    site = site_of(tmp_path, 'rules_on = ["R05G"]')
+    asked = {}
+    for name, each in (("shipped", Site()), ("switched on", site)):
+        recorder = KeepingRecorder()
+        client = create_app(SETTINGS, each, recorder=recorder).test_client()
+        asked[name] = ("R05G" in codes(call(gprc5d_again(), to=client)), recorder.records[0].knowledge_version)
+
+    shown, versions = zip(*asked.values(), strict=True)
+    assert shown == (False, True)
+    assert len(set(versions)) == 2
+
+
+def test_what_is_off_costs_nothing_and_what_is_on_keeps_the_numbers_of_the_site(tmp_path: Path) -> None:
+    site = site_of(tmp_path, 'rules_on = ["R05G"]\n[rules.R05]\nshortly_after_days = 200\n')
+    knowledge = site_knowledge(site, load(), AS_OF)
+
+    assert "R05G" not in {active.text.id for active in load().for_hook(Hook.ORDER_SIGN)}
+    (active,) = [active for active in knowledge.for_hook(Hook.ORDER_SIGN) if active.text.id == "R05G"]
+    assert dict(active.settings)["shortly_after_days"] == 200
+    assert with_rules_on(load(), []) is with_rules_on(load(), ["R01"]) is load()
+    followed = {number.place for number in numbers_in_force(site, load(), AS_OF)}
+    assert followed == {"rules.R05.shortly_after_days", "rules.R05G.shortly_after_days"}
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('rules_on = ["R98"]', "rules_on[0]: is no rule that is shipped off; those are R05G"),
+        ('rules_on = ["R05G", "R01"]', "rules_on[1]: is no rule that is shipped off"),
+        ('rules_on = ["R05G", "R05G"]', "rules_on stands twice: R05G"),
+        ("rules_on = [5]", "rules_on.0: Input should be a valid string"),
+        ('rules_on = ["R05G"]\n[rules.R05G]\nshortly_after_days = 200', "is the same number as R05.shortly_after_days"),
+    ],
+)
+def test_a_rule_that_cannot_be_switched_on_stops_the_start(tmp_path: Path, text: str, fault: str) -> None:
+    assert fault in "\n".join(faults_of(tmp_path, text))
 
 
 # The end of an acceptance
