@@ -20,7 +20,7 @@ _OTHER_FHIR_VERSIONS = frozenset(
     {"MedicationOrder", "DiagnosticOrder", "ProcedureRequest", "ReferralRequest", "NutritionRequest"}
 )
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,20000}=*")  # RFC 6750; nothing else may stand in a header
-_SUBJECT = attrgetter("resource.subject")
+_SUBJECT = attrgetter("resource.subject.reference")
 _LONGEST_ID = 1_024  # characters; FHIR allows 64, Epic's draft ids have about 190
 
 
@@ -276,8 +276,9 @@ def is_about(resource: wire.Resource, patient_id: str) -> bool:
 def are_about(found: Iterable[piles.Found], patient_id: str) -> bool:
     """Whether no resource of a pile is about someone else; the usual reference is compared as it stands."""
     found = list(found)
-    usual = f"Patient/{patient_id}"
-    # One set instead of a loop: of a whole chart, nearly every record has the same subject
-    if all(subject is not None and subject.reference == usual for subject in {*map(_SUBJECT, found)}):
-        return True
+    try:
+        if all(map(f"Patient/{patient_id}".__eq__, map(_SUBJECT, found))):
+            return True
+    except AttributeError:
+        pass  # one that names nobody
     return all(is_about(item.resource, patient_id) for item in found)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, tzinfo
+from datetime import date, timedelta, tzinfo
 from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, cast, get_args
@@ -60,6 +60,7 @@ from fhir_mapping.readers.procedures import read_procedure
 from fhir_mapping.readers.reports import read_report
 from fhir_mapping.versions import current, is_in_error
 
+_TWO_DAYS = timedelta(2)  # as many as the zones of two writers may lie apart, and one more
 _RESOURCE, _IMPLICIT_RULES = attrgetter("resource"), attrgetter("implicit_rules")
 
 
@@ -134,6 +135,7 @@ def build_history(
     gaps = [DataGap(GapCode.UNREADABLE, kind) for kind in unreadable]
     by_type: dict[type, list[Any]] = defaultdict(list)
     sent = [*map(_RESOURCE, found)]
+    kinds = {*map(type, sent)}
     standing = current(sent, gaps)
     for kind, run in groupby(standing, key=type):
         by_type[kind] += run
@@ -143,7 +145,7 @@ def build_history(
         catalog,
         as_of,
         zone,
-        medications=by_address((*found, *drafts.medications)),
+        medications=by_address(chain(found if wire.Medication in kinds else (), drafts.medications)),
         linked=linked_orders(by_type, sent),
         observed=observed,
         gaps=gaps,
@@ -174,7 +176,7 @@ def build_history(
         as_of=as_of,
         coverage=coverage,
         person=_person(facts[wire.Patient], context),
-        diagnosis=_diagnosis(facts, wire.Condition in {*map(type, sent)}),
+        diagnosis=_diagnosis(facts, wire.Condition in kinds),
         courses=courses(sorted(facts[Exposure], key=_reference), catalog, today, cells),
         infusions=cells,
         collections=t_cell_collections(
@@ -217,16 +219,19 @@ _AS_THEY_ARE: Mapping[str, type] = {
 class _BeingPlaced:
     """What identifies the orders of this request: they are not history, even where the EHR has stored them."""
 
-    references: frozenset[str]
+    ids: frozenset[str]
     identifiers: frozenset[tuple[str | None, str]]
     drugs: frozenset[str]
+    not_before: str
 
     def includes(self, order: wire.MedicationRequest, context: Context) -> bool:
-        if f"MedicationRequest/{order.id}" in self.references:
+        if order.id in self.ids:
             return True
         if self.identifiers and not self.identifiers.isdisjoint(_identifiers_of(order)):
             return True
-        authored = parse(order.authored_on, context.zone) if self.drugs and order.authored_on else None
+        if not self.drugs or not order.authored_on or order.authored_on < self.not_before:
+            return False  # without reading the day of each order of years
+        authored = parse(order.authored_on, context.zone)
         # Today, also where midnight in UTC makes it yesterday or today
         if authored is None or authored.latest != context.as_of or (context.as_of - authored.earliest).days > 1:
             return False
@@ -236,9 +241,10 @@ class _BeingPlaced:
 def _being_placed(drafts: Drafts, context: Context) -> _BeingPlaced:
     requests = [d.order for d in drafts.orders if isinstance(d.order, wire.MedicationRequest)]
     return _BeingPlaced(
-        references=frozenset(f"MedicationRequest/{r.id}" for r in requests if r.id),
+        ids=frozenset(request.id for request in requests if request.id),
         identifiers=frozenset(identifier for request in requests for identifier in _identifiers_of(request)),
         drugs=frozenset(drug for request in requests for drug in _drugs_of(request, context)),
+        not_before=(context.as_of - _TWO_DAYS).isoformat(),
     )
 
 
@@ -276,10 +282,9 @@ _READERS: Mapping[type, Callable[[Any, Context], Iterable[Any]]] = {
 
 def by_address(found: Iterable[piles.Found]) -> dict[str, wire.Medication]:
     """Index the Medications that stand by every address that a reference may use."""
-    found = list(found)
-    if wire.Medication not in {*map(type, map(_RESOURCE, found))}:
-        return {}
     sent = [(item.full_url, item.resource) for item in found if type(item.resource) is wire.Medication]
+    if not sent:
+        return {}
     standing = {m.id: m for m in current((medication for _, medication in sent), gaps=[]) if m.id}
     addresses: dict[str, wire.Medication] = {}
     for full_url, medication in sorted(sent, key=lambda item: (item[0] or "", item[1].id or "")):

@@ -36,14 +36,12 @@ def courses(
         others: list[Exposure] = []
         for record in records:
             (given if _is_given(record) else others).append(record)
-        dated = [r for r in given if r.last_dose is not None]
-        undated = [r for r in given if r.last_dose is None]
-        joined = _join(dated, catalog.days("course_gap"))
+        joined = _join(given, catalog.days("course_gap"))
         found += joined
         # A record that names no date is explained by dated doses; one whose date is lost may be of any day
-        unexplained = [r for r in undated if r.tier is not Tier.UNDATED or not (joined and r.ended)]
-        found += [_course([r]) for r in unexplained]
-        found += [_course([r]) for r in others if not _is_explained(r, joined)]
+        undated = (r for r in given if r.last_dose is None and (r.tier is not Tier.UNDATED or not (joined and r.ended)))
+        found += [_course([record]) for record in undated]
+        found += [_course([record]) for record in others if not _is_explained(record, joined)]
     return tuple(sorted(found, key=lambda course: _order_of(course, today)))
 
 
@@ -68,11 +66,11 @@ def _is_explained(record: Exposure, given: list[Course]) -> bool:
 
 
 def _join(records: list[Exposure], gap_days: int) -> list[Course]:
-    """Put records into one course that certainly lie fewer than `gap_days` from each other."""
+    """Put dated records into one course that certainly lie fewer than `gap_days` from each other."""
     gap = timedelta(gap_days)
     joined: list[_Doses] = []
     vague: list[Exposure] = []
-    spans = [(_start(record), _end(record), record) for record in records]
+    spans = [(r.first_dose or last_dose, last_dose, r) for r in records if (last_dose := r.last_dose) is not None]
     spans.sort(key=_first_day)
     for start, end, record in spans:
         if start.earliest != start.latest or end.earliest != end.latest:
@@ -147,16 +145,15 @@ def _end(record: Exposure) -> ClinicalDate:
 
 
 def _course(records: list[Exposure]) -> Course:
-    ends = [((end.latest, end.earliest), r) for r in records if (end := r.last_dose) is not None]
-    dated = [r for _, r in ends]
-    closing = max(ends, key=itemgetter(0))[1] if ends else records[0]
+    dated = [(r.first_dose or last_dose, last_dose, r) for r in records if (last_dose := r.last_dose) is not None]
+    closing = max(dated, key=_last_days)[2] if dated else records[0]
     ongoing = any(map(_ONGOING, records))
     reasons = [] if ongoing else [r.end_reason for r in (closing, *records) if r.end_reason is not None]
     others = sorted([r.source for r in records if r is not closing], key=itemgetter(0))
     return Course(
         drug=records[0].drug,
-        first_dose=earliest_of([_start(r) for r in dated]),
-        last_dose=latest_of([_end(r) for r in dated]),
+        first_dose=earliest_of([start for start, _, _ in dated]),
+        last_dose=latest_of([end for _, end, _ in dated]),
         ongoing=ongoing,
         tier=min(map(_TIER, records)),
         certainty=records[0].certainty,
@@ -164,6 +161,10 @@ def _course(records: list[Exposure]) -> Course:
         sources=(closing.source, *others),  # the record that the last dose rests on is named first
         ended=Answer.NO if ongoing else _ended(records),
     )
+
+
+def _last_days(span: tuple[ClinicalDate, ClinicalDate, Exposure]) -> tuple[date, date]:
+    return span[1].latest, span[1].earliest
 
 
 def _ended(records: list[Exposure]) -> Answer:

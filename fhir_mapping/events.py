@@ -36,6 +36,9 @@ def t_cell_collections(
 
     Where vague dates leave that open, a collection of T cells is only possible.
     """
+    records = list(records)
+    if not records:
+        return ()
     near = catalog.days("stem_cell_mobiliser")
     mobilisers = catalog.definitions["stem_cell_mobiliser"]["drugs"]
     doses = [
@@ -88,7 +91,10 @@ def infusions(
     disease, or another B-cell malignancy, it only makes an infusion possible, since it may mean those. So does an
     infusion without product close to a dose of such cells.
     """
-    records, others = list(records), [other for other in others if other.certainty is Certainty.STATED]
+    records = list(records)
+    if not records:
+        return ()
+    others = [other for other in others if other.certainty is Certainty.STATED]
     joined: list[CarTInfusion] = []
     index = Nearby()
     dated = [r for r in records if r.infused is not None]
@@ -167,6 +173,8 @@ def transplants(records: Iterable[Transplant], same_days: int) -> tuple[Transpla
     that kind. Codes of history that are left are one fact, since they only say that there was a transplant.
     """
     records = list(records)
+    if len(records) <= 1:
+        return tuple(records)
     dated = [r for r in records if r.on is not None]
     joined = _join_transplants(sorted(dated, key=_transplant_order), same_days)
     known = {r.kind for r in joined if r.certainty is Certainty.STATED}
@@ -220,6 +228,9 @@ def progressions(records: Iterable[Progression], same_days: int) -> tuple[Progre
     A worsening is recorded again at later visits: what is recorded at most `same_days` after another record may have
     come on any day since that one. Where an exact record of the same certainty tells that day, it stands for both.
     """
+    records = list(records)
+    if len(records) <= 1:
+        return tuple(records)
     dated = [(record, record.on) for record in records if record.on is not None]
     undated = sorted((record for record in records if record.on is None), key=lambda record: record.source.reference)
     told: dict[tuple[ClinicalDate, Certainty], Progression] = {}

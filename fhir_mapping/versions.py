@@ -23,7 +23,8 @@ def current(resources: Iterable[wire.Resource], gaps: list[DataGap]) -> list[wir
     otherwise; either way a gap says so. Resources that share a name, or have none, come in an order of their own.
     """
     resources = list(resources)
-    if len({*map(_ID, resources)} - {None}) == len(resources):
+    ids = {*map(_ID, resources)}
+    if len(ids) == len(resources) and None not in ids:
         return _not_in_error(resources)
     if len({(type(resource), resource.id) for resource in resources if resource.id is not None}) == len(resources):
         return _not_in_error(resources)
@@ -52,7 +53,7 @@ def current(resources: Iterable[wire.Resource], gaps: list[DataGap]) -> list[wir
 
 
 def _not_in_error(resources: list[wire.Resource]) -> list[wire.Resource]:
-    if _IN_ERROR in {*map(_STATUS, resources)}:
+    if _IN_ERROR in map(_STATUS, resources):
         resources = [resource for resource in resources if resource.status != _IN_ERROR]
     kept: list[wire.Resource] = []
     for kind, run in groupby(resources, key=type):

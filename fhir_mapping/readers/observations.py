@@ -39,7 +39,7 @@ Fact = LabResult | SerologyResult | DiseaseStatus | Progression | EyeExamination
 
 def read_observations(observations: Iterable[wire.Observation], context: Context) -> Iterator[Fact]:
     """Turn observations into facts; of a test of which only the newest result counts, older ones are passed over."""
-    wanted, catalog = context.observed, context.catalog
+    wanted, catalog, zone = context.observed, context.catalog, context.zone
     series: dict[str, list[tuple[date, wire.Observation]]] = defaultdict(list)
     for observation in observations:
         meaning = meaning_of(observation.code, catalog)
@@ -47,7 +47,10 @@ def read_observations(observations: Iterable[wire.Observation], context: Context
         if wanted is None or only is None:
             yield from read_observation(observation, context)
         elif only in wanted.newest:
-            series[only].append((_latest_day(observation, context), observation))
+            when = observation.effective_date_time or _when(observation)
+            on = parse(when, zone) if when is not None else None
+            # One without a date may be the newest of all
+            series[only].append((on.latest if on is not None else date.max, observation))
         elif only in wanted.concepts or observation.component is not UNSET:
             yield from read_observation(observation, context)
     for results in series.values():
@@ -59,13 +62,6 @@ def read_observations(observations: Iterable[wire.Observation], context: Context
                 yield fact
                 if isinstance(fact, LabResult) and fact.on is not None:
                     since = max(since, fact.on.earliest)
-
-
-def _latest_day(observation: wire.Observation, context: Context) -> date:
-    """Give the last day on which a result may have been observed; one without a date may be the newest of all."""
-    when = _when(observation)
-    on = parse(when, context.zone) if when is not None else None
-    return on.latest if on is not None else date.max
 
 
 def read_observation(observation: wire.Observation, context: Context) -> Sequence[Fact]:
