@@ -1,10 +1,9 @@
 """Decides what is shown: who absorbs, suppresses or accompanies whom, in which order, and what could not be checked."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
-from itertools import chain
+from typing import NamedTuple
 
 from cards.evaluate import Evaluation, Result
 from cards.finding import Missing, Outcome, Reschedule
@@ -22,27 +21,28 @@ _CANNOT_TELL, _FLAGGED = Outcome.CANNOT_TELL, Outcome.FLAGGED
 _UNRECOGNISED = OrderKind.UNRECOGNISED
 
 
-@dataclass(frozen=True)  # without slots, so that it can keep what was worked out
-class CardPlan:
-    """One card to be: the results it speaks for, the one that names it first.
+class CardPlan(NamedTuple):
+    """One card to be: the results it speaks for, the one that names it first, and the most urgent indicator of them.
 
     `shared` are the critical cards that became this one, `collapsed` those for which there was no room: this one names
     them with their summaries.
     """
 
     results: tuple[Result, ...]
+    indicator: str
     shared: "tuple[CardPlan, ...]" = ()
     collapsed: "tuple[CardPlan, ...]" = ()
 
-    @cached_property
+    @property
     def rule_ids(self) -> tuple[str, ...]:
         """Name the rules that the card speaks for, the leading one first."""
-        return tuple(dict.fromkeys(result.active.text.id for result in self.results))
+        return tuple(dict.fromkeys([result.active.text.id for result in self.results]))
 
-    @cached_property
-    def indicator(self) -> str:
-        """Give the most urgent indicator of what the card says."""
-        return min((indicator_of(result) for result in self.results), key=_URGENCY.__getitem__)
+
+def card_of(results: Iterable[Result], shared: tuple[CardPlan, ...] = ()) -> CardPlan:
+    """Plan one card for some results, of which the first names it."""
+    results = tuple(results)
+    return CardPlan(results, min(map(indicator_of, results), key=_URGENCY.__getitem__), shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,26 +129,34 @@ def _without_earlier(result: Result, latest: Mapping[str, date]) -> Result:
     return result._replace(conclusion=result.conclusion._replace(proposals=kept))
 
 
-def _join(flagged: list[Result]) -> Iterator[CardPlan]:
+def _join(flagged: list[Result]) -> list[CardPlan]:
     """Make one card per rule, with the findings that it absorbs and the options that accompany it."""
     by_rule: dict[str, list[Result]] = {}
-    for result in sorted(flagged, key=lambda r: _URGENCY[indicator_of(r)]):
-        by_rule.setdefault(result.active.text.id, []).append(result)
-    texts = {key: group[0].active.text for key, group in by_rule.items()}
+    texts: dict[str, RuleText] = {}
+    for result in sorted(flagged, key=_urgency):
+        text = result.active.text
+        texts[text.id] = text
+        by_rule.setdefault(text.id, []).append(result)
     ranked = sorted(by_rule, key=lambda key: (texts[key].rank, key))
-    companions = [key for key in ranked if texts[key].companion_of]
     leads = [key for key in ranked if not texts[key].companion_of]
+    companions = [key for key in ranked if texts[key].companion_of]
     absorbed = {other for key in leads for other in texts[key].absorbs}
     told: set[str] = set()
+    cards: list[CardPlan] = []
     # Rules that absorb each other would leave none to speak for them: then the first of them by rank does
-    for key in chain((key for key in leads if key not in absorbed), leads):
+    for key in (*(key for key in leads if key not in absorbed), *leads):
         if key in told:
             continue
         members = _with_absorbed(key, texts)
         told.update(members)
         guests = [each for each in companions if not set(members).isdisjoint(texts[each].companion_of)]
         members += [guest for guest in guests if guest not in members]
-        yield CardPlan(tuple(result for member in members for result in by_rule[member]))
+        cards.append(card_of([result for member in members for result in by_rule[member]]))
+    return cards
+
+
+def _urgency(result: Result) -> int:
+    return _URGENCY[indicator_of(result)]
 
 
 def _with_absorbed(lead: str, texts: Mapping[str, RuleText]) -> list[str]:
@@ -166,14 +174,14 @@ def _capped(cards: list[CardPlan], other_cards: int) -> tuple[CardPlan, ...]:
     shown = [_as_one(critical)] if critical else []
     shown += others[:other_cards]
     if len(others) > other_cards:
-        shown[-1] = replace(shown[-1], collapsed=tuple(others[other_cards:]))
+        shown[-1] = shown[-1]._replace(collapsed=tuple(others[other_cards:]))
     return tuple(shown)
 
 
 def _as_one(cards: list[CardPlan]) -> CardPlan:
     if len(cards) == 1:
         return cards[0]
-    return CardPlan(_each_once(result for card in cards for result in card.results), shared=tuple(cards))
+    return card_of(_each_once(result for card in cards for result in card.results), shared=tuple(cards))
 
 
 def _each_once(results: Iterable[Result]) -> tuple[Result, ...]:

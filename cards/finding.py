@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import date
 from enum import IntEnum, StrEnum
+from operator import attrgetter
 from typing import NamedTuple
 
 from fhir_mapping.model.orders import ProposedOrder
@@ -96,12 +97,15 @@ def cannot_tell(*missing: Missing, evidence: tuple[SourceRef, ...] = ()) -> Conc
     return Conclusion(Outcome.CANNOT_TELL, missing=missing, evidence=evidence)
 
 
+_outcome = attrgetter("outcome")
+
+
 def worst(conclusions: Iterable[Conclusion]) -> Conclusion:
     """Pick the answer that must not be hidden by another; missing facts of all that cannot tell are kept."""
     found = list(conclusions)
     if len(found) == 1:
         return found[0]
-    chosen = max(found, key=lambda conclusion: conclusion.outcome, default=not_applicable())
+    chosen = max(found, key=_outcome, default=_NOT_APPLICABLE)
     alike = [c for c in found if c.outcome is chosen.outcome]
     if len(alike) <= 1:
         return chosen

@@ -1,7 +1,7 @@
 """One request, start to finish: parse, read the chart, build the history, ask the rules, word the cards."""
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -208,7 +208,8 @@ _WRITTEN = {outcome: outcome.name.lower() for outcome in Outcome}
 
 
 def _outcomes(results: tuple[Result, ...]) -> Mapping[str, tuple[str, ...]]:
-    outcomes: dict[str, list[str]] = defaultdict(list)
-    for result in results:
-        outcomes[result.active.text.id].append("failed" if result.fault else _WRITTEN[result.outcome])
-    return {key: tuple(found) for key, found in outcomes.items()}
+    outcomes: dict[str, tuple[str, ...]] = {}
+    for active, _, conclusion, fault in results:
+        written = "failed" if fault else _WRITTEN[conclusion.outcome]
+        outcomes[active.text.id] = (*outcomes.get(active.text.id, ()), written)
+    return outcomes

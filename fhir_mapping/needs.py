@@ -186,16 +186,16 @@ def coverage_of(
     prove no absence.
     """
     # How many entries there are does not matter, so that few pictures of a chart come again and again
-    ended = frozenset((key, Reading(reading.level, min(reading.entries, 1))) for key, reading in readings.items())
+    ended = tuple([(key, level, entries > 0) for key, (level, entries) in readings.items()])
     return _coverage(ended, frozenset(unsupported_types), frozenset(topics))
 
 
 @lru_cache(maxsize=_CACHED_PICTURES)
 def _coverage(
-    ended: frozenset[tuple[str, Reading]], unsupported_types: frozenset[str], topics: frozenset[Topic]
+    ended: tuple[tuple[str, Level, bool], ...], unsupported_types: frozenset[str], topics: frozenset[Topic]
 ) -> Coverage:
     unsupported = frozenset(key for key, kind in RESOURCE_TYPES.items() if kind in unsupported_types)
-    readings = dict(ended)
+    readings = {key: Reading(level, entries=int(has_entries)) for key, level, has_entries in ended}
     return Coverage({topic: _topic_coverage(NEEDS[topic], readings, unsupported) for topic in Topic if topic in topics})
 
 

@@ -147,16 +147,14 @@ def _is_refractory(course: Course, history: TreatmentHistory, window: int) -> An
     answers = {_progressed_on(course, event, window) for event in history.progressions}
     if Answer.YES in answers:
         return Answer.YES
-    is_over = course.end_reason is not None and not course.ongoing and course.last_dose is not None
+    if course.end_reason is None or course.ongoing or course.last_dose is None or Answer.UNKNOWN in answers:
+        return Answer.UNKNOWN
+    after = course.last_dose.plus(window)
     was_followed = any(
-        event.on is not None
-        and event.certainty is Certainty.STATED
-        and course.last_dose is not None
-        and course.last_dose.plus(window).is_before(event.on) is Answer.YES
+        event.on is not None and event.certainty is Certainty.STATED and after.is_before(event.on) is Answer.YES
         for event in history.progressions
     )
-    was_read = history.coverage.is_complete(Topic.PROGRESSION)
-    return Answer.NO if is_over and was_followed and was_read and Answer.UNKNOWN not in answers else Answer.UNKNOWN
+    return Answer.NO if was_followed and history.coverage.is_complete(Topic.PROGRESSION) else Answer.UNKNOWN
 
 
 def _progressed_on(course: Course, event: Progression, window: int) -> Answer:

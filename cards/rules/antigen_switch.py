@@ -1,8 +1,9 @@
 """Antigen switch: after progression on therapy against an antigen, another antigen or another mechanism."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from cards.finding import (
     Conclusion,
@@ -41,8 +42,7 @@ class Switch:
     days_after: Days
 
 
-@dataclass(frozen=True, slots=True)
-class _Therapy:
+class _Therapy(NamedTuple):
     """One therapy against an antigen: a course of a drug, or one CAR T infusion (a single dose)."""
 
     name: str
@@ -77,10 +77,10 @@ def bcma_again_after_progression(history: TreatmentHistory, order: ProposedOrder
     answer = _again(Antigen.BCMA, history, order, settings)
     if answer.outcome is not Outcome.FLAGGED:
         return answer
-    return answer._replace(
-        notes=("gprc5d_failed",) if history.has_failed(Antigen.GPRC5D) else (),
-        proposals=() if _is_no_option(Antigen.GPRC5D, history) else (Proposal("gprc5d-bispecific"),),
-    )
+    if history.has_failed(Antigen.GPRC5D):
+        return answer._replace(notes=("gprc5d_failed",))
+    is_ordered = any(other.drug is not None and Antigen.GPRC5D in other.drug.antigens for other in history.orders)
+    return answer if is_ordered else answer._replace(proposals=(Proposal("gprc5d-bispecific"),))
 
 
 @order_rule(
@@ -170,7 +170,7 @@ def _possible_latest(therapies: list[_Therapy]) -> list[_Therapy]:
     return [
         therapy
         if therapy.last is None or therapy.last.earliest >= latest.earliest
-        else replace(therapy, last=ClinicalDate(latest.earliest, therapy.last.latest))
+        else therapy._replace(last=ClinicalDate(latest.earliest, therapy.last.latest))
         for therapy in therapies
         if therapy.last is None or therapy.last.is_before(latest) is not Answer.YES
     ]
@@ -179,6 +179,8 @@ def _possible_latest(therapies: list[_Therapy]) -> list[_Therapy]:
 def _of_the_latest(judged: list[tuple[_Therapy, Conclusion]]) -> list[Conclusion]:
     """Leave it open where vague dates hide which of several therapies was the last, and that makes a difference."""
     answers = [answer for _, answer in judged]
+    if len(answers) <= 1:
+        return answers
     days = {therapy.last for therapy, _ in judged}
     is_one_day = len(days) <= 1 and all(day is None or day.is_exact for day in days)
     if is_one_day or len({answer.outcome for answer in answers}) <= 1:
@@ -208,6 +210,8 @@ def _judge(
     ]
     sure = [answer for answer, is_judged in judged if is_judged is Answer.YES]
     answer = worst(sure) if sure else _without_progression(therapy)
+    if len(sure) == len(judged):
+        return answer
     everything = worst([answer, *(other for other, _ in judged)])
     if everything.outcome is answer.outcome:
         return answer
@@ -282,9 +286,3 @@ def _progressed(
         ),
         evidence=evidence,
     )
-
-
-def _is_no_option(antigen: Antigen, history: TreatmentHistory) -> bool:
-    """Whether a drug against this antigen has failed, or is being ordered already."""
-    ordered = any(order.drug is not None and antigen in order.drug.antigens for order in history.orders)
-    return ordered or history.has_failed(antigen)

@@ -78,6 +78,10 @@ def _was_recent(course: Course, today: ClinicalDate, days: int) -> Answer:
     return course.last_dose.days_until(today).at_most(days)
 
 
+_BISPECIFIC = DrugClass.BISPECIFIC  # an Enum is slow to look a member up in
+_NOTHING_ELSE = satisfied(absent={Topic.TREATMENT})
+
+
 class Overlap(Settings):
     """Number of R14, and the pair that R10 speaks of."""
 
@@ -108,19 +112,18 @@ def another_engager_may_be_running(history: TreatmentHistory, order: ProposedOrd
     """A T-cell engager is ordered while another one was given lately, and nothing says that it was stopped."""
     drug = order.drug
     is_infusion = order.is_car_t_infusion
-    if not is_infusion and (drug is None or drug.drug_class is not DrugClass.BISPECIFIC):
+    if not is_infusion and (drug is None or drug.drug_class is not _BISPECIFIC):
         return not_applicable()
     others = [
         course
         for course in history.courses
-        if course.drug.drug_class is DrugClass.BISPECIFIC
+        if course.drug.drug_class is _BISPECIFIC
         and course.drug != drug
         and not (drug is not None and {drug.id, course.drug.id} == set(settings.pair))
         and not (is_infusion and Antigen.BCMA not in course.drug.antigens)  # a bridge to the cells
     ]
     ordered = drug.name if drug is not None else "CAR T cells"
-    absent = satisfied(absent={Topic.TREATMENT})
-    return worst([absent, *(_overlaps(course, ordered, history, settings) for course in others)])
+    return worst([_NOTHING_ELSE, *[_overlaps(course, ordered, history, settings) for course in others]])
 
 
 def _overlaps(course: Course, ordered: str, history: TreatmentHistory, settings: Overlap) -> Conclusion:

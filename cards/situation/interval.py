@@ -73,8 +73,9 @@ def to_index(courses: Sequence[Course], index: Index, minimum_days: int) -> Conc
     flagged = [answer for answer in answers if answer.outcome is _FLAGGED]
     if not flagged:
         return worst(answers)
-    open_ = (item for answer in answers if answer.outcome is Outcome.CANNOT_TELL for item in answer.missing)
-    return max(flagged, key=_earliest)._replace(missing=tuple(open_))
+    open_ = [item for answer in answers if answer.outcome is Outcome.CANNOT_TELL for item in answer.missing]
+    longest = max(flagged, key=_earliest)
+    return longest._replace(missing=tuple(open_)) if open_ else longest
 
 
 def _earliest(answer: Conclusion) -> date:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from cards.card import Card
-from cards.compose import CardPlan, GapPlan, Plan
+from cards.compose import GapPlan, Plan, card_of
 from cards.evaluate import Result
 from cards.extension import RULES_EXTENSION
 from cards.finding import Conclusion, Hook, Missing, Outcome, cannot_tell
@@ -134,7 +134,7 @@ def _pattern(wording: str) -> re.Pattern[str]:
 
 def _example(active: ActiveRule, variant: str, assessor: Assessor) -> Shown:
     """Word a card with example facts."""
-    return _render(Plan((CardPlan((_result(active, variant),)),), None), assessor)
+    return _render(Plan((card_of([_result(active, variant)]),), None), assessor)
 
 
 def _gap_example(active: ActiveRule, assessor: Assessor) -> Shown:
