@@ -6,7 +6,6 @@ therefore runs on a line whose socket another thread can shut down: that ends ev
 
 import contextlib
 import http
-import http.cookiejar
 import os
 import socket
 import ssl
@@ -17,11 +16,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-import requests
+import certifi
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.certs import where as certificates  # type: ignore[attr-defined]  # missing in its stubs
+from urllib3 import exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from cds_service import __version__
@@ -29,6 +28,7 @@ from cds_service import __version__
 _CONNECT_SECONDS = 0.5
 _SHORTEST_WAIT_SECONDS = 0.01
 _CHUNK_BYTES = 65_536
+_HEADERS = {"User-Agent": f"mmcds/{__version__}", "Accept-Encoding": "gzip"}
 
 
 class FetchFault(Exception):
@@ -145,29 +145,9 @@ class _HttpsPool(urllib3.HTTPSConnectionPool):
 _POOLS = {"http": _HttpPool, "https": _HttpsPool}
 
 
-class _Adapter(HTTPAdapter):
-    """Verifies with certificates that were loaded once: requests would load them anew for every connection."""
-
-    def __init__(self, trust: ssl.SSLContext) -> None:
-        self._trust = trust
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs, ssl_context=self._trust)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs, ssl_context=self._trust)
-        manager.pool_classes_by_scheme = _POOLS
-        return manager
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        conn.cert_reqs = "CERT_REQUIRED"
-
-
 @cache
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=ca_file or certificates())
+    return ssl.create_default_context(cafile=ca_file or certifi.where())
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +159,16 @@ class Route:
 
 
 class Transport:
-    """Makes requests; each thread keeps a session of its own, which holds connections and nothing else."""
+    """Makes requests; each thread keeps connections of its own.
+
+    There is no session above them: no cookie, no .netrc and no proxy of the environment can come into a request.
+    """
 
     def __init__(self, route: Route) -> None:
         """Take the way out, and load the certificates: the first hook would pay for them."""
         self._route = route
         self._trust = _trust(route.ca_file)
-        self._sessions = threading.local()
+        self._managers = threading.local()
 
     def get(self, url: str, headers: Mapping[str, str], *, deadline: float, allowance: Allowance, line: Line) -> Page:
         """GET one address, without redirects; `deadline` is a reading of time.monotonic().
@@ -196,45 +179,57 @@ class Transport:
         if left < _SHORTEST_WAIT_SECONDS or line.is_cut:
             raise FetchFault("timeout")
         _current.line = line
+        has_begun = False
         try:
-            with self._session().get(
+            response = self._manager().request(
+                "GET",
                 url,
-                headers=headers,
-                timeout=(min(left, _CONNECT_SECONDS), left),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+                headers={**_HEADERS, **headers},
+                timeout=urllib3.Timeout(connect=min(left, _CONNECT_SECONDS), read=left),
+                redirect=False,
+                retries=False,
+                preload_content=False,
+            )
+            has_begun = True
+            with contextlib.closing(response):
                 body = _body(response, deadline, allowance)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        except (exceptions.HTTPError, OSError, ValueError) as error:
             # A cut line breaks, be it a moment before the deadline; the text of the error names the patient's address
-            raise FetchFault("timeout" if line.is_cut else _label(error, deadline)) from None
+            label = _label(error, has_begun=has_begun, is_over=time.monotonic() >= deadline)
+            raise FetchFault("timeout" if line.is_cut else label) from None
         finally:
             _current.line = None
             line._hold(None)
         if line.is_cut:
             raise FetchFault("timeout")  # a line that was cut may look like the end of an empty answer
-        return Page(response.status_code, headers, body)
+        return Page(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._sessions, "session", None)
-        if session is None:
-            session = requests.Session()
-            session.trust_env = False  # a .netrc would replace the EHR's token
-            session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=()))
-            session.headers.clear()
-            session.headers.update({"User-Agent": f"mmcds/{__version__}", "Accept-Encoding": "gzip"})
-            if self._route.proxy is not None:
-                session.proxies = {"http": self._route.proxy, "https": self._route.proxy}
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, _Adapter(self._trust))
-            self._sessions.session = session
-        return session
+    def _manager(self) -> urllib3.PoolManager:
+        manager: urllib3.PoolManager | None = getattr(self._managers, "manager", None)
+        if manager is None:
+            manager = self._managers.manager = self._new_manager()
+        return manager
+
+    def _new_manager(self) -> urllib3.PoolManager:
+        """Verify with certificates that were loaded once, and let the line of a request know its connection."""
+        manager: urllib3.PoolManager
+        if self._route.proxy is None:
+            manager = urllib3.PoolManager(ssl_context=self._trust)
+        else:
+            proxy = urllib3.util.parse_url(self._route.proxy)
+            manager = urllib3.ProxyManager(
+                proxy._replace(auth=None).url,
+                proxy_headers=urllib3.make_headers(proxy_basic_auth=unquote(proxy.auth)) if proxy.auth else None,
+                proxy_ssl_context=self._trust,
+                ssl_context=self._trust,
+            )
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
 
-def _body(response: requests.Response, deadline: float, allowance: Allowance) -> bytes:
+def _body(response: urllib3.BaseHTTPResponse, deadline: float, allowance: Allowance) -> bytes:
     chunks = []
-    for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=True):
+    for chunk in response.stream(_CHUNK_BYTES, decode_content=True):
         allowance.take(len(chunk))
         if time.monotonic() > deadline:
             raise FetchFault("timeout")
@@ -242,15 +237,17 @@ def _body(response: requests.Response, deadline: float, allowance: Allowance) ->
     return b"".join(chunks)
 
 
-def _label(error: BaseException, deadline: float) -> str:
-    if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+_NO_CONNECTION = (exceptions.NewConnectionError, exceptions.ProtocolError, exceptions.ProxyError, OSError)
+
+
+def _label(error: Exception, *, has_begun: bool, is_over: bool) -> str:
+    """Say in one word what went wrong before the answer began, or in the middle of it."""
+    if isinstance(error, exceptions.SSLError):
         return "tls"
-    timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
-    if isinstance(error, timeouts) or time.monotonic() >= deadline:
+    is_refusal = isinstance(error, exceptions.NewConnectionError)  # which the library derives from a timeout
+    if is_over or (isinstance(error, exceptions.TimeoutError | TimeoutError) and not is_refusal):
         return "timeout"
-    if isinstance(error, requests.ConnectionError):
-        return "connection"
-    return "broken"
+    return "connection" if not has_begun and isinstance(error, _NO_CONNECTION) else "broken"
 
 
 def get_within(transport: Transport, url: str, headers: Mapping[str, str], *, seconds: float, limit_bytes: int) -> Page:

@@ -1,6 +1,7 @@
 """`mmcds hook send`: plays the EHR, so that requests and client authentication can be tried before it is ready."""
 
 import json
+import ssl
 import sys
 import time
 import uuid
@@ -10,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import certifi
 import click
 import jwt
-import requests
+import urllib3
+from urllib3 import exceptions
 
 from cards.finding import Hook
 from cards.knowledge.loader import load as load_knowledge
@@ -218,39 +221,42 @@ def _jwks_served(wanted: _Wanted, key: PrivateKey | None) -> Iterator[str | None
         yield wanted.jku or address
 
 
-def _post(url: str, request: Any, headers: dict[str, str], wanted: _Wanted) -> tuple[requests.Response, float]:
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = str(wanted.ca_file) if wanted.ca_file else True
+def _post(url: str, request: Any, headers: dict[str, str], wanted: _Wanted) -> tuple[urllib3.BaseHTTPResponse, float]:
+    trust = ssl.create_default_context(cafile=wanted.ca_file or certifi.where())
+    with urllib3.PoolManager(ssl_context=trust) as manager:
         started = time.perf_counter()
         try:
-            answer = session.post(
+            answer = manager.request(
+                "POST",
                 url,
-                data=json.dumps(request).encode(),
+                body=json.dumps(request).encode(),
                 headers=headers,
                 timeout=wanted.timeout,
-                allow_redirects=False,
+                redirect=False,
+                retries=False,
             )
-        except requests.Timeout:
-            raise click.ClickException(f"no answer within {wanted.timeout:g} s from {url}") from None
-        except requests.exceptions.SSLError:
+        except exceptions.SSLError:
             raise click.ClickException(f"TLS to {url} failed: is its certificate trusted? See --ca-file.") from None
-        except (requests.RequestException, OSError):
+        except exceptions.NewConnectionError:
+            raise click.ClickException(f"no connection to {url}: is the service running?") from None
+        except exceptions.TimeoutError:
+            raise click.ClickException(f"no answer within {wanted.timeout:g} s from {url}") from None
+        except (exceptions.HTTPError, OSError):
             raise click.ClickException(f"no connection to {url}: is the service running?") from None
         return answer, (time.perf_counter() - started) * 1_000
 
 
-def _show(answer: requests.Response, milliseconds: float, *, as_json: bool) -> int:
+def _show(answer: urllib3.BaseHTTPResponse, milliseconds: float, *, as_json: bool) -> int:
     """Print the answer; 0 for cards, 1 for a refusal."""
-    is_good = answer.status_code == _SUCCESS
+    is_good = answer.status == _SUCCESS
     request_id = _plain(answer.headers.get("X-Request-Id", "none given"))
-    click.echo(f"{answer.status_code} in {milliseconds:.0f} ms, request id {request_id}", err=as_json)
+    click.echo(f"{answer.status} in {milliseconds:.0f} ms, request id {request_id}", err=as_json)
     if as_json:
-        click.echo(answer.text)
+        click.echo(answer.data.decode(errors="replace"))
         return 0 if is_good else 1
     try:
         body = _plain(answer.json())
-    except (requests.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         click.echo("The answer is no JSON, so this is not the service, or a proxy answered for it.", err=True)
         return 1
     if is_good:
@@ -258,8 +264,8 @@ def _show(answer: requests.Response, milliseconds: float, *, as_json: bool) -> i
     issues = body.get("issue") if isinstance(body, dict) else None
     for issue in issues if isinstance(issues, list) else ():
         click.echo(f"   {issue.get('code')}: {issue.get('diagnostics')}" if isinstance(issue, dict) else "")
-    hint = _HINTS.get(answer.status_code)
-    if answer.is_redirect:
+    hint = _HINTS.get(answer.status)
+    if answer.get_redirect_location():
         hint = "The address redirects, and tokens are made for one address: call the final one."
     if hint:
         click.echo(f"   Hint: {hint}")
