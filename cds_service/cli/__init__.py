@@ -8,6 +8,7 @@ from cards.knowledge.loader import KnowledgeError
 from cards.knowledge.loader import load as load_knowledge
 from cds_service import __version__, telemetry
 from cds_service.app import create_app
+from cds_service.cli.canary import canary
 from cds_service.cli.cards import cards
 from cds_service.cli.catalogue import catalogue
 from cds_service.cli.config import config
@@ -60,6 +61,7 @@ def demo(as_json: bool) -> None:
     sys.exit(run_demo(as_json=as_json))
 
 
+main.add_command(canary)
 main.add_command(cards)
 main.add_command(catalogue)
 main.add_command(config)
