@@ -53,7 +53,7 @@ TECLISTAMAB = reported("teclistamab", "2025-11-03", LAST)
 CILTA_CEL = infusion(LAST)
 DURING, AFTER, AFTER_CELLS, LATER = (
     "Progressed on teclistamab",
-    "IMWG: change antigen or mechanism",
+    "IMWG advises another antigen or mechanism",
     "d after ciltacabtagene autoleucel",
     "consider another antigen or mechanism",
 )

@@ -172,7 +172,7 @@ def test_washout_and_change_of_antigen_become_one_card() -> None:
 
     shown = card(assessment, "R05")
     assert shown["summary"] == (
-        "Progressed 5 d after teclistamab (BCMA). IMWG: change antigen or mechanism, e.g. GPRC5D talquetamab."
+        "Progressed 5 d after teclistamab (BCMA). IMWG advises another antigen or mechanism, e.g. talquetamab (GPRC5D)."
     )
     assert shown["indicator"] == "warning"
     assert "Counted to 2026-11-20 (today, as no later date is ordered): 15 days." in shown["detail"]

@@ -162,8 +162,8 @@ def test_the_version_tells_numbers_apart() -> None:
             "shipped, with what the source says itself",
             {},
             100,
-            "- 183 d: days between the last dose and the collection (shipped; IMWG 2025 guidance, as reported by Ali "
-            "(Targeted Oncology); it says at least 6 months, the count in days is our own)",
+            "- 183 d: days between the last dose and the collection (shipped; IMWG 2025 guidance and own practice, as "
+            "reported by Ali (Targeted Oncology); it says at least 6 months, the count in days is our own)",
         ),
         row(
             "set by the hospital within the bounds",
