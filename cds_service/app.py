@@ -1,7 +1,8 @@
 """create_app: loads every table, checks all of it, and wires the service together."""
 
+import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -10,18 +11,22 @@ import msgspec
 from flask import Flask
 from flask_cors import CORS
 
+from cards.knowledge.loader import Knowledge
 from cards.knowledge.loader import load as load_knowledge
 from cards.orders import check_templates
 from cds_service.assess import Assessor
 from cds_service.concept_maps import site_catalog
 from cds_service.door import Door
+from cds_service.feedback import FeedbackDesk
 from cds_service.fhir.access import FhirAccess
 from cds_service.fhir.server import Servers
 from cds_service.metrics import CountingRecorder, Metrics
 from cds_service.openapi import openapi_document
+from cds_service.remembered import OwnMemory, Remembered
+from cds_service.repeats import Repeats
 from cds_service.routes import Parts, routes
 from cds_service.services import discovery, searches_asked, topics_asked
-from cds_service.settings import Settings
+from cds_service.settings import Settings, unix_time
 from cds_service.site import Site
 from cds_service.site_numbers import site_knowledge
 from cds_service.telemetry import LogRecorder, Recorder
@@ -75,6 +80,7 @@ def create_app(
     recorder: Recorder | None = None,
     assessor: Assessor | None = None,
     metrics: Metrics | None = None,
+    memory: Remembered | None = None,
 ) -> Flask:
     """Build the WSGI application.
 
@@ -82,8 +88,10 @@ def create_app(
     faults of the tables.
     """
     site = site or Site()
-    metrics = metrics or Metrics()
-    assessor = replace(assessor or make_assessor(settings, site), count_drugs=metrics.count_drugs)
+    metrics, memory = metrics or Metrics(), memory or OwnMemory()
+    repeats = Repeats(memory, secrets.token_bytes())
+    assessor = replace(assessor or make_assessor(settings, site), count_drugs=metrics.count_drugs, repeats=repeats)
+    metrics.expect_cards(_reasons_offered(assessor.knowledge))
     app = Flask("mmcds")
     # Flask cuts a body of unannounced length off where its limit is, so ours has to be seen passed
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes + 1
@@ -100,6 +108,7 @@ def create_app(
     app.extensions["mmcds"] = Parts(
         assessor=assessor,
         recorder=CountingRecorder(metrics, recorder or LogRecorder()),
+        feedback=FeedbackDesk(memory, metrics, assessor.knowledge, assessor.today, assessor.zone, unix_time),
         door=Door(settings, site, assessor.fhir.servers.transport, metrics),
         discovery=msgspec.json.encode(discovery(assessor.searches)),
         openapi=cache(lambda: msgspec.json.encode(openapi_document(assessor, site.public_urls))),
@@ -109,3 +118,9 @@ def create_app(
     )
     app.register_blueprint(routes)
     return app
+
+
+def _reasons_offered(knowledge: Knowledge) -> Mapping[str, tuple[str, ...]]:
+    """Give the rules that may name a card, each with the reasons for which it can be overridden."""
+    rules = {rule_id: active.text.override_reasons for rule_id, active in knowledge.rules.items() if active.text.cards}
+    return rules | {knowledge.presentation.data_gap.id: ()}

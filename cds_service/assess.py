@@ -24,6 +24,7 @@ from cds_service.fhir.access import FhirAccess
 from cds_service.gather import Gathered
 from cds_service.hook_models import HookRequest, parse_request
 from cds_service.metrics import NOT_KNOWN, UNRECOGNISED
+from cds_service.repeats import Repeats, Viewer
 from fhir_mapping import wire
 from fhir_mapping.build import Drafts, build_history, read_orders, unresolved_medications
 from fhir_mapping.catalog.loader import Catalog
@@ -41,7 +42,7 @@ _GATE_SEARCHES = ("patient", "conditions")
 class Assessor:
     """What every assessment needs: the tables, the clinical date, and a source of uuids.
 
-    Of `knowledge`, each request uses what is in force on its day.
+    Of `knowledge`, each request uses what is in force on its day. `repeats` knows what callers' users were shown.
     """
 
     catalog: Catalog
@@ -55,6 +56,7 @@ class Assessor:
     unsupported_types: frozenset[str]
     deadline_seconds: float
     count_drugs: Callable[[Mapping[str, int]], None] = lambda _: None
+    repeats: Repeats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Assessment:
     cards: tuple[Card, ...] = ()
     rules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     shown: tuple[str, ...] = ()
+    not_repeated: tuple[str, ...] = ()
     coverage: Mapping[str, str] = field(default_factory=dict)
     gaps: Mapping[str, int] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -74,7 +77,7 @@ _NOTHING = Assessment()
 
 
 def assess(body: bytes, hook: Hook, assessor: Assessor, caller: Caller | None = None) -> Assessment:
-    """Answer one hook request; without a caller, no FHIR server is read.
+    """Answer one hook request; without a caller, no FHIR server is read, and no card counts as shown to anybody.
 
     Raises RequestError for a request that cannot be used, PatientDataError when nothing could be read.
     """
@@ -92,13 +95,13 @@ def assess(body: bytes, hook: Hook, assessor: Assessor, caller: Caller | None = 
         assessor.unsupported_types,
     )
     try:
-        return _assess(request, gathered, assessor, caller.ordering if caller else Ordering())
+        return _assess(request, gathered, assessor, caller)
     finally:
         if reader is not None:
             reader.stop()
 
 
-def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, ordering: Ordering) -> Assessment:
+def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, caller: Caller | None) -> Assessment:
     as_of = assessor.today()
     if request.drafts.foreign:
         telemetry.warn("security: draft orders about another patient, not judged")
@@ -130,12 +133,20 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, orderi
     _require_some_data(gathered, request.hook, knowledge)
     evaluation = evaluate(history, request.hook, knowledge, assessor.catalog.days("course_gap"))
     plan = compose(evaluation, history, knowledge.presentation.cap.other_cards.value)
+    ordering = caller.ordering if caller else Ordering()
     addressee = Addressee(request.patient_id, assessor.new_uuid, ordering, request.drafts_as_sent)
+    visit = None
+    if assessor.repeats is not None and caller is not None:
+        visit = assessor.repeats.visit(Viewer(caller.name, request.user_id, request.patient_id), knowledge, as_of)
+        plan = visit.without_repeats(plan)
     cards = render(plan, history, knowledge, addressee)
+    if visit is not None:
+        visit.remember(plan, cards)
     return Assessment(
         cards=cards,
         rules=_outcomes(evaluation.results),
         shown=tuple(card.source.topic.code for card in cards),
+        not_repeated=visit.left_out if visit else (),
         coverage={topic.value: coverage.level.value for topic, coverage in history.coverage.topics.items()},
         gaps=dict(Counter(gap.code.value for gap in history.gaps)),
         origins=gathered.origins,

@@ -98,6 +98,7 @@ class HookRequest:
     fhir: FhirOffer = field(default_factory=FhirOffer)
     has_draft_orders: bool = False
     raw_draft_orders: Raw | UnsetType = UNSET
+    user_id: str = ""
 
     def drafts_as_sent(self) -> Mapping[str, bytes]:
         """Find the JSON of each draft as it came, by "Type/id": without an id, a client would not know what we mean.
@@ -141,6 +142,7 @@ def parse_request(body: bytes, hook: Hook) -> HookRequest:
         fhir=_fhir_offer(envelope, patient_id),
         has_draft_orders=context.draft_orders is not UNSET,
         raw_draft_orders=context.draft_orders,
+        user_id=user,
     )
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter as Tally
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import prometheus_client
@@ -19,6 +19,9 @@ from fhir_mapping.catalog.loader import SITE_MAP
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)  # seconds
 UNRECOGNISED = "unrecognised treatment"
 NOT_KNOWN = "not known"
+ACCEPTED, OVERRIDDEN = "accepted", "overridden"
+UNKNOWN_CARD = "unknown card"  # in the place of a rule
+OTHER_REASON, COMMENT, NO_REASON = "other", "comment alone", "none"
 _STATUSES = ("200", "400", "401", "412", "413", "415", "500", "503")
 
 
@@ -62,6 +65,21 @@ class Metrics:
             ["how"],
             registry=self._registry,
         )
+        self._shown = Counter(
+            "cds_cards_shown", "Cards shown, by the rule that names them", ["rule"], registry=self._registry
+        )
+        self._not_repeated = Counter(
+            "cds_cards_not_repeated",
+            "Cards not shown again after their user had overridden them, by the rule that would have named them",
+            ["rule"],
+            registry=self._registry,
+        )
+        self._feedback = Counter(
+            "cds_card_feedback", "What became of cards, each counted once", ["rule", "outcome"], registry=self._registry
+        )
+        self._reasons = Counter(
+            "cds_card_override_reasons", "Why cards were overridden", ["rule", "reason"], registry=self._registry
+        )
         build = Gauge(
             "cds_build_info", "The version that runs", ["version"], registry=self._registry, multiprocess_mode="max"
         )
@@ -91,6 +109,24 @@ class Metrics:
                     child = self._by_how[how] = self._drugs.labels(how)
                 child.inc(times)
 
+    def expect_cards(self, reasons: Mapping[str, Iterable[str]]) -> None:
+        """Begin at 0 for the cards of these rules, and the reasons with which each can be overridden."""
+        for rule, offered in reasons.items():
+            self._shown.labels(rule)
+            self._not_repeated.labels(rule)
+            for reason in (*offered, OTHER_REASON, COMMENT, NO_REASON):
+                self._reasons.labels(rule, reason)
+        for rule in (*reasons, UNKNOWN_CARD):
+            for outcome in (ACCEPTED, OVERRIDDEN):
+                self._feedback.labels(rule, outcome)
+
+    def count_feedback(self, rule: str, outcome: str, reason: str | None = None) -> None:
+        """Count what became of one card; numbers that cannot be written cost nothing else."""
+        with contextlib.suppress(OSError, ValueError):
+            self._feedback.labels(rule, outcome).inc()
+            if reason is not None:
+                self._reasons.labels(rule, reason).inc()
+
     def count(self, decision: DecisionRecord) -> None:
         """Count one call of a service."""
         self._requests.labels(decision.service, str(decision.status)).inc()
@@ -98,6 +134,10 @@ class Metrics:
         for rule, outcomes in decision.rules.items():
             for result, times in Tally(outcomes).items():
                 self._rules.labels(rule, result).inc(times)
+        for rule in decision.shown:
+            self._shown.labels(rule).inc()
+        for rule in decision.not_repeated:
+            self._not_repeated.labels(rule).inc()
         for key, origin in decision.origins.items():
             self._searches.labels(key, origin).inc()
 

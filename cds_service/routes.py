@@ -27,6 +27,8 @@ from cds_service.errors import (
     UnsupportedMediaType,
     operation_outcome,
 )
+from cds_service.feedback import LARGEST_BYTES as LARGEST_FEEDBACK
+from cds_service.feedback import FeedbackDesk, parse_feedback
 from cds_service.services import SERVICES, Service
 from cds_service.telemetry import DecisionRecord, Recorder
 
@@ -46,6 +48,7 @@ class Parts:
     assessor: Assessor
     recorder: Recorder
     door: Door
+    feedback: FeedbackDesk
     discovery: bytes
     openapi: Callable[[], bytes]
     body_limit_bytes: int
@@ -90,7 +93,7 @@ def call_service(service_id: str) -> Response:
     caller = parts.door.admit(request.headers.get("Authorization"), f"{_DISCOVERY}/{service.id}")
     g.caller = caller.name
     _require_json()
-    body = _read_body()
+    body = _read_body(parts.body_limit_bytes)
     g.started = time.perf_counter()
     assessment = assess(body, service.hook, parts.assessor, caller)
     for fault in assessment.faults:
@@ -104,11 +107,20 @@ def call_service(service_id: str) -> Response:
 
 @routes.post("/cds-services/<service_id>/feedback")
 def take_feedback(service_id: str) -> Response:
-    """Turn feedback away: it is not collected, and a client must not believe that it is."""
+    """Take what became of cards, and answer with no word."""
     service = _service(service_id)
+    g.feedback_for = service.id
+    parts = _parts()
     path = f"{_DISCOVERY}/{service.id}"
-    _parts().door.admit(request.headers.get("Authorization"), f"{path}/feedback", path)
-    raise NotFound("This version does not collect feedback.")
+    caller = parts.door.admit(request.headers.get("Authorization"), f"{path}/feedback", path)
+    g.caller = caller.name
+    _require_json()
+    items = parse_feedback(_read_body(min(LARGEST_FEEDBACK, parts.body_limit_bytes)))
+    taken = parts.feedback.take(items, caller.name)
+    telemetry.log("feedback", request_id=g.request_id, service=service.id, issuer=caller.name, feedback=dict(taken))
+    response = Response(status=200)
+    del response.headers["Content-Type"]
+    return response
 
 
 @routes.get("/healthz")
@@ -142,8 +154,7 @@ def tell_caller(error: HttpError) -> Response:
 def tell_caller_of_http(error: HTTPException) -> Response:
     """Translate what Flask found wrong with a request before it reached a route."""
     if isinstance(error, RequestEntityTooLarge):
-        limit = _parts().body_limit_bytes
-        return tell_caller(TooLarge(f"The body is larger than the limit of {limit} bytes."))
+        return tell_caller(_too_large(_parts().body_limit_bytes))
     if error.code == MethodNotAllowed.status:
         response = tell_caller(MethodNotAllowed("This address does not take this method."))
         response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
@@ -191,20 +202,26 @@ def _require_json() -> None:
         raise UnsupportedMediaType("Send the request without Content-Encoding.")
 
 
-def _read_body() -> bytes:
+def _read_body(limit_bytes: int) -> bytes:
     """Read a body of announced length in one piece, as each copy of a chart costs; any other through Flask."""
-    limit, announced = _parts().body_limit_bytes, request.content_length
+    announced = request.content_length
     if announced is None:
+        # As with the limit of the application: cut off where ours is, nothing would be seen to pass it
+        request.max_content_length = limit_bytes + 1
         body = request.get_data(cache=False)
-        if len(body) > limit:
-            raise RequestEntityTooLarge
+        if len(body) > limit_bytes:
+            raise _too_large(limit_bytes)
         return body
-    if announced > limit:
-        raise RequestEntityTooLarge
+    if announced > limit_bytes:
+        raise _too_large(limit_bytes)
     whole: bytes = request.environ["wsgi.input"].read(announced)
     if len(whole) < announced:
         raise ClientDisconnected
     return whole
+
+
+def _too_large(limit_bytes: int) -> TooLarge:
+    return TooLarge(f"The body is larger than the limit of {limit_bytes} bytes.")
 
 
 def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -212,7 +229,10 @@ def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = No
 
 
 def _record(status: int, label: str, assessment: Assessment) -> None:
-    """Keep a decision record of every call of a service, also of one that failed."""
+    """Keep a decision record of every call of a service, also of one that failed; log feedback that was refused."""
+    if "feedback_for" in g:
+        refusal = {"service": g.feedback_for, "issuer": g.get("caller", ""), "status": status, "label": label}
+        telemetry.warn("feedback refused", request_id=g.request_id, **refusal)
     if "service" not in g:
         return
     telemetry.keep(
@@ -227,6 +247,7 @@ def _record(status: int, label: str, assessment: Assessment) -> None:
             knowledge_version=_knowledge_version(_parts().assessor),
             rules=assessment.rules,
             shown=assessment.shown,
+            not_repeated=assessment.not_repeated,
             coverage=assessment.coverage,
             origins=assessment.origins,
             gaps=assessment.gaps,

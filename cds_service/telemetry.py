@@ -26,6 +26,8 @@ ALLOWED_KEYS = frozenset(
         "label",
         "rules",
         "shown",
+        "not_repeated",
+        "feedback",
         "coverage",
         "gaps",
         "code_version",
@@ -50,7 +52,8 @@ class DecisionRecord:
 
     `issuer` is the caller's alias; `rules` maps each rule to its outcomes, `coverage` each Topic to how completely it
     was read, `origins` each search to where it was read or to why it was not, `gaps` counts what could not be read by
-    reason; `milliseconds` is the time from the last body byte to the answer.
+    reason; `shown` and `not_repeated` name cards by their rules. `milliseconds` is the time from the last body byte to
+    the answer.
     """
 
     request_id: str
@@ -62,6 +65,7 @@ class DecisionRecord:
     knowledge_version: str
     rules: Mapping[str, tuple[str, ...]]
     shown: tuple[str, ...]
+    not_repeated: tuple[str, ...]
     coverage: Mapping[str, str]
     origins: Mapping[str, str]
     gaps: Mapping[str, int]

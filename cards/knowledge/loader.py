@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from cards import rules as _families
 from cards.finding import Hook
 from cards.knowledge import labels as labels_file
-from cards.knowledge.numbers import Key, OwnNumber, number_faults, resolved
+from cards.knowledge.numbers import LARGEST, Key, OwnNumber, number_faults, resolved
 from cards.knowledge.texts import OrderText, Presentation, RuleText, Source
 from cards.labels import Label
 from cards.rulebook import REGISTERED, Rule, Settings
@@ -261,16 +261,20 @@ def _faults_of(
 
 
 def _presentation_faults(presentation: Presentation, sources: Mapping[str, Source]) -> Iterator[str]:
-    if presentation.gates.adult_years.source not in sources:
-        yield f"presentation.toml: unknown source {presentation.gates.adult_years.source}"
-    shown = presentation.cap.other_cards
-    for place, setting in (("gates.adult_years", presentation.gates.adult_years), ("cap.other_cards", shown)):
+    shown, days = presentation.cap.other_cards, presentation.repeats.days
+    for place, setting in (
+        ("gates.adult_years", presentation.gates.adult_years),
+        ("cap.other_cards", shown),
+        ("repeats.days", days),
+    ):
         if not setting.label:
             yield f"presentation.toml: {place}: needs a label"
-    if shown.source not in sources:
-        yield f"presentation.toml: unknown source {shown.source}"
+        if setting.source not in sources:
+            yield f"presentation.toml: unknown source {setting.source}"
     if type(shown.value) is not int or shown.value < 1:  # the last card shown has to hold the rest
         yield "presentation.toml: cap.other_cards must be a number of at least 1"
+    if type(days.value) is not int or not 1 <= days.value <= LARGEST:
+        yield "presentation.toml: repeats.days must be a number of at least 1"
     if presentation.data_gap.missing.keys() != _GAP_KEYS:
         yield f"presentation.toml: data_gap.missing must word exactly {', '.join(sorted(_GAP_KEYS))}"
 

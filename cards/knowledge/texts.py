@@ -233,6 +233,12 @@ class CapText(_Text):
     more: str
 
 
+class RepeatText(_Text):
+    """For how long a card is not shown again to a user who has overridden it."""
+
+    days: Setting
+
+
 class Overriding(_Text):
     """The reasons that a user may give for overriding a card."""
 
@@ -248,6 +254,7 @@ class Presentation(_Text):
     detail: DetailText
     numbers: NumberText
     cap: CapText
+    repeats: RepeatText
     override: Overriding
 
 

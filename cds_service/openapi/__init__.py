@@ -22,7 +22,7 @@ from cds_service.errors import (
     operation_outcome,
 )
 from cds_service.openapi import models
-from cds_service.openapi.examples import Example, examples
+from cds_service.openapi.examples import Example, examples, feedback_on
 from cds_service.services import SERVICES, Service, discovery
 from fhir_mapping.needs import Search
 
@@ -94,7 +94,7 @@ def openapi_document(assessor: Assessor, public_urls: Sequence[str] = ()) -> Jso
         "paths": {
             "/cds-services": {"get": _discovery(assessor)},
             **{f"/cds-services/{s.id}": {"post": _hook(s, shown[s.hook])} for s in SERVICES.values()},
-            "/cds-services/{id}/feedback": {"parameters": [_id()], "post": _feedback()},
+            "/cds-services/{id}/feedback": {"parameters": [_id()], "post": _feedback(shown)},
             "/healthz": {"get": _status("health", "Whether the process answers", "ok", _ALWAYS)},
             "/readyz": {"get": _status("readiness", "Whether the service can answer hooks", "ready", (*_ALWAYS, 503))},
         },
@@ -148,13 +148,18 @@ def _hook(service: Service, example: Example) -> Json:
     }
 
 
-def _feedback() -> Json:
+def _feedback(shown: Mapping[Hook, Example]) -> Json:
+    content = {"schema": _ref(models.Feedback), "examples": _named("On the example cards", feedback_on(shown))}
     return {
         "operationId": "feedback",
         "tags": ["CDS Hooks"],
-        "summary": "Not collected: always answers 404",
-        "requestBody": {"required": True, "content": {_MEDIA_TYPES[0]: {"schema": _ref(models.Feedback)}}},
-        "responses": _refusals(_OF_BODIES),
+        "summary": "Tell what became of cards",
+        "description": "Taken as a whole or, with 400, not at all. Several items, the same again, late ones, and cards "
+        "that are not known (any more) are no fault. A comment is not kept. An overridden card is not shown again for "
+        "some days to the same user, for the same patient, on the same evidence; critical cards always are.",
+        "requestBody": {"required": True, "content": dict.fromkeys(_MEDIA_TYPES, content)},
+        "responses": {"200": {"description": "Taken; there is no body.", "headers": _headers()}}
+        | _refusals(_OF_BODIES),
     }
 
 

@@ -1,7 +1,8 @@
-"""One request and its real answer for each hook, from the synthetic patients of the demonstration."""
+"""One request and its real answer for each hook, from the synthetic patients of the demonstration; and feedback."""
 
 import itertools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -35,3 +36,29 @@ def examples(assessor: Assessor) -> dict[Hook, Example]:
             answer = Response(cards=assess(json.dumps(patient.request).encode(), hook, fixed).cards)
             found[hook] = Example(patient.title, patient.request, msgspec.json.decode(msgspec.json.encode(answer)))
     return found
+
+
+def feedback_on(shown: Mapping[Hook, Example]) -> dict[str, Any]:
+    """Tell of the example cards: one with a suggestion was accepted, another one overridden for its first reason."""
+    cards = [card for example in shown.values() for card in example.response["cards"]]
+    taken = next(card for card in cards if card.get("suggestions"))
+    refused = next(card for card in cards if card is not taken and card.get("overrideReasons"))
+    reason = refused["overrideReasons"][0]
+    suggestion = taken["suggestions"][0]["uuid"]
+    at = f"{AS_OF}T15:04:05Z"
+    return {
+        "feedback": [
+            {
+                "card": taken["uuid"],
+                "outcome": "accepted",
+                "acceptedSuggestions": [{"id": suggestion}],
+                "outcomeTimestamp": at,
+            },
+            {
+                "card": refused["uuid"],
+                "outcome": "overridden",
+                "overrideReason": {"reason": {"code": reason["code"], "system": reason["system"]}},
+                "outcomeTimestamp": at,
+            },
+        ]
+    }

@@ -1,5 +1,6 @@
 """What goes over the wire, described for OpenAPI: requests as lenient as they are read, answers as they are sent."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -77,16 +78,38 @@ class OrderSignRequest(_HookRequest, kw_only=True):
     context: OrderSignContext
 
 
-class FeedbackItem(_Wire, kw_only=True):
-    """What became of one card."""
+class AcceptedSuggestion(msgspec.Struct, kw_only=True):
+    """A suggestion that was taken."""
 
-    card: str
+    id: Annotated[str, Meta(description="The uuid of the suggestion.")]
+
+
+class OverrideCoding(msgspec.Struct, kw_only=True):
+    """One of the card's overrideReasons; no display is needed."""
+
+    code: str
+    system: str | UnsetType = UNSET
+
+
+class OverrideReason(_Wire, kw_only=True):
+    """Why a card was overridden."""
+
+    reason: OverrideCoding | UnsetType = UNSET
+    user_comment: Annotated[str, Meta(description="Not kept; only that there was one is counted.")] | UnsetType = UNSET
+
+
+class FeedbackItem(_Wire, kw_only=True):
+    """What became of one card; an accepted one names the suggestions that were taken."""
+
+    card: Annotated[str, Meta(min_length=1, description="The uuid of the card.")]
     outcome: Literal["accepted", "overridden"]
-    outcome_timestamp: str | UnsetType = UNSET
+    outcome_timestamp: Annotated[datetime, Meta(tz=True)]
+    accepted_suggestions: Annotated[list[AcceptedSuggestion], Meta(min_length=1)] | UnsetType = UNSET
+    override_reason: OverrideReason | UnsetType = UNSET
 
 
 class Feedback(_Wire, kw_only=True):
-    """What became of cards."""
+    """What became of cards, of any call and service, in any order."""
 
     feedback: list[FeedbackItem]
 

@@ -256,6 +256,18 @@ FAULTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "other_cards = { value = 0",
         ("presentation.toml: cap.other_cards must be a number of at least 1",),
     ),
+    "repeats without a known source": (
+        "presentation.toml",
+        r'^(days = .*)source = "OURS"',
+        r'\1source = "THEIRS"',
+        ("presentation.toml: unknown source THEIRS",),
+    ),
+    "repeats of no day": (
+        "presentation.toml",
+        r"^days = \{ value = \d+",
+        "days = { value = 0",
+        ("presentation.toml: repeats.days must be a number of at least 1",),
+    ),
     "two sources with one key": (
         "sources.toml",
         r'^key = "S001"',
@@ -470,6 +482,7 @@ def cited() -> Iterator[tuple[str, str]]:
         yield from ((f"{key} evidence", line.source) for line in text.evidence)
     yield from ((f"order {key}", order.dose_source) for key, order in knowledge.orders.items() if order.dose_source)
     yield "gates", knowledge.presentation.gates.adult_years.source
+    yield "repeats", knowledge.presentation.repeats.days.source
     yield from ((name, entry["source"]) for name, entry in load_catalog().definitions.items())
 
 
