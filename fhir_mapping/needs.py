@@ -57,6 +57,7 @@ class Need:
 _MEDICATION_LISTS = ("medicationStatements", "medicationRequests", "medicationAdministrations")
 _STATUS = "cancer-disease-status"
 _MYELOMA_PROTEIN = ("m-protein-serum", "m-protein-urine", "free-kappa", "free-lambda", "free-light-chain-ratio")
+_BLOOD = ("cd4-count", "anc", "alc", "platelets", "creatinine", "egfr", "potassium", "g6pd-activity")
 _INFECTIONS = ("hbsag", "anti-hbc-total", "anti-hbs", "hbv-dna", "hcv-ab", "hcv-rna", "hiv-ab", "hiv-ag-ab", "hiv-nat")
 _IMMUNE = ("cmv-igg", "cmv-dna", "ebv-dna", "tb-igra", "vzv-igg", "measles-titer", "tetanus-titer")
 
@@ -70,7 +71,7 @@ NEEDS: Mapping[Topic, Need] = {
     Topic.PROGRESSION: Need(("observations", "conditions"), ("reports",), observed=(_STATUS,), reported=(_STATUS,)),
     Topic.PROPHYLAXIS: Need(_MEDICATION_LISTS, ("medicationDispenses",), of_medications=True),
     Topic.ALLERGIES: Need(("allergies", "conditions")),
-    Topic.LABS: Need(("observations",), observed=("cd4-count", "anc", "creatinine", "egfr"), newest_alone=True),
+    Topic.LABS: Need(("observations",), observed=_BLOOD, newest_alone=True),
     Topic.SCREENING: Need(
         ("observations",), ("reports", "serviceRequests"), (*_INFECTIONS, *_IMMUNE, "pneumococcal-titers")
     ),

@@ -60,6 +60,7 @@ class CareWords:
     phrases: Mapping[tuple[str, str], tuple[Words, ...]]
     treatments: Index
     vaccines: Index
+    services: Index
 
 
 @cache
@@ -74,6 +75,7 @@ def care_words() -> CareWords:
         phrases={(page, key): all_words(pages[page], key) for page, key in listed},
         treatments=_index((name, of) for kind, of in _THERAPIES.items() for name in treatments[kind]),
         vaccines=_index((name, vaccine) for vaccine, names in pages["vaccines"].items() for name in names),
+        services=_index((name, service) for service, names in pages["services"].items() for name in names),
     )
 
 
@@ -257,6 +259,17 @@ def vaccines_in(text: str) -> frozenset[str]:
     said = {word for i, word in enumerate(plain) if plain[max(i - 1, 0)] not in {"non", "not"}}
     found = {vaccine for _, _, vaccine in longest_in(plain, loaded.vaccines)}
     return frozenset(_variant(vaccine, said) for vaccine in found)
+
+
+def speaks_of_vaccination(text: str) -> bool:
+    """Whether a text is about giving a vaccine, and not only about what vaccines are against."""
+    return _begins(words(text), "vaccination", "word_beginnings")
+
+
+@lru_cache(maxsize=_CACHED_TEXTS)
+def services_in(text: str) -> frozenset[str]:
+    """Name the procedures, referrals and tests that the words of an order ask for, as concepts of the catalogue."""
+    return frozenset(service for _, _, service in longest_in(words(text), care_words().services))
 
 
 def _variant(vaccine: str, said: set[str]) -> str:

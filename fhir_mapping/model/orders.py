@@ -15,7 +15,7 @@ class OrderKind(StrEnum):
     T_CELL_COLLECTION = "T-cell collection"
     LYMPHODEPLETION = "lymphodepletion"
     CAR_T_REFERRAL = "CAR T evaluation"
-    OTHER_WATCHED = "other watched order"
+    OTHER = "other order"
     UNRECOGNISED = "unrecognised treatment"
 
 
@@ -26,7 +26,11 @@ _BEFORE_THE_INFUSION = frozenset({OrderKind.T_CELL_COLLECTION, OrderKind.LYMPHOD
 
 @dataclass(frozen=True, slots=True)
 class ProposedOrder:
-    """A draft order of this request; `judged` is false for drafts that are only context (order-select)."""
+    """A draft order of this request; `judged` is false for drafts that are only context.
+
+    Such are those that are not selected, and those that may answer a rule but bring none up. `asks_for` are the
+    concepts of the tests, vaccines, procedures and referrals that it asks for, e.g. "hiv-nat" or "vaccine-mmr-live".
+    """
 
     reference: ChartText
     kind: OrderKind
@@ -35,6 +39,7 @@ class ProposedOrder:
     judged: bool
     systemic: bool
     label: ChartText
+    asks_for: frozenset[str] = frozenset()
 
     @property
     def is_car_t_step(self) -> bool:

@@ -13,9 +13,11 @@ from fhir_mapping.readers.context import Context, label_of, medication_of, sourc
 from fhir_mapping.readers.doses import planned_start
 from fhir_mapping.readers.procedures import ProcedureMatch, match_procedure
 from fhir_mapping.readers.routes import dosages_of, is_systemic
+from fhir_mapping.readers.services import asked_by_drug_order, asked_by_service
 
 DraftOrder = wire.MedicationRequest | wire.ServiceRequest
 _NOT_BEING_PLACED = {"entered-in-error", "cancelled", "revoked", "stopped", "completed"}
+_VACCINE = "vaccine-"
 
 # A draft that could not be decoded might ask for anything
 UNREADABLE_ORDER = ProposedOrder(
@@ -46,6 +48,10 @@ def _read_drug_order(order: wire.MedicationRequest, context: Context, *, judged:
             yield _order(order, OrderKind.UNRECOGNISED, None, concept, context, judged=judged)
         return  # else it is a draft without a drug yet
     match = context.catalog.drug(concept)
+    asks_for = frozenset() if match.drugs else asked_by_drug_order(concept, context.catalog)
+    if asks_for:
+        yield _order(order, OrderKind.OTHER, None, concept, context, judged=judged, asks_for=asks_for)
+        return
     if match.is_unrecognised_treatment or (order.was_pruned and not match.drugs and not match.is_known_other):
         yield _order(order, OrderKind.UNRECOGNISED, None, concept, context, judged=judged)
     for drug in match.drugs:
@@ -61,7 +67,6 @@ def _read_service_order(order: wire.ServiceRequest, context: Context, *, judged:
         return
     match = match_procedure(order.code, context.catalog) or ProcedureMatch()
     product = next(iter(match.products or match.possible_products), None)
-    labs = context.catalog.concepts("lab", order.code)
     if match.is_collection or match.may_be_collection:
         kind = OrderKind.T_CELL_COLLECTION
     elif match.is_lymphodepletion:
@@ -72,10 +77,11 @@ def _read_service_order(order: wire.ServiceRequest, context: Context, *, judged:
         kind = OrderKind.DRUG
     elif match.is_unrecognised or order.was_pruned:
         kind = OrderKind.UNRECOGNISED
-    elif labs.intersection(context.catalog.recognition["watched"]["lab_concepts"]):
-        kind = OrderKind.OTHER_WATCHED
     elif speaks_of_evaluation(tuple(texts_of(order.code)), context.catalog):
         kind, judged = OrderKind.CAR_T_REFERRAL, False  # context alone: no chart is read for it
+    elif asks_for := asked_by_service(order.code, context.catalog):
+        yield _order(order, OrderKind.OTHER, None, order.code, context, judged=judged, asks_for=asks_for)
+        return
     else:
         return
     yield _order(order, kind, product, order.code, context, judged=judged)
@@ -86,6 +92,11 @@ def is_watched(drug: Drug, recognition: Mapping[str, Any]) -> bool:
     return drug.antimyeloma or drug.drug_class.value in recognition["watched"]["classes"]
 
 
+def _asks_for_watched(asks_for: frozenset[str], recognition: Mapping[str, Any]) -> bool:
+    """Whether what is asked for is worth reading the chart for; every vaccine is."""
+    return any(asked.startswith(_VACCINE) or asked in recognition["watched"]["concepts"] for asked in asks_for)
+
+
 def _order(
     order: DraftOrder,
     kind: OrderKind,
@@ -94,7 +105,9 @@ def _order(
     context: Context,
     *,
     judged: bool,
+    asks_for: frozenset[str] = frozenset(),
 ) -> ProposedOrder:
+    """Make the proposed order; one that asks for nothing that is watched is context alone."""
     dosages: tuple[wire.Dosage, ...] = ()
     if isinstance(order, wire.MedicationRequest):
         dosages = dosages_of(order)
@@ -108,9 +121,10 @@ def _order(
         kind=kind,
         drug=drug,
         planned=_planned_day(planned, order, context),
-        judged=judged,
+        judged=judged and (not asks_for or _asks_for_watched(asks_for, context.catalog.recognition)),
         systemic=is_systemic(concept, dosages, context),
         label=label,
+        asks_for=asks_for,
     )
 
 

@@ -155,6 +155,13 @@ def meaning_of(code: wire.Concept | None, catalog: Catalog) -> Meaning | None:
     return Meaning(quantities, serology, _STATUS in found, is_eye_examination, contradicts, only)
 
 
+def tests_in(code: wire.Concept, catalog: Catalog) -> frozenset[str]:
+    """Name the tests that an order asks for in words: one name as a whole, and no sign of another specimen."""
+    texts = texts_of(code)
+    named = frozenset(name for text in texts if (name := _name_in(text, catalog)) is not None)
+    return frozenset() if len(named) > 1 or _may_be_another(code, texts, catalog) else named
+
+
 @cache
 def _serology_tests() -> tuple[str, ...]:
     return tuple(test for test in page("names") if test != _STATUS)

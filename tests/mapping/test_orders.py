@@ -55,7 +55,7 @@ def service(text: str) -> Resource:
             service("Carvykti administration"), OrderKind.DRUG, "ciltacabtagene autoleucel", id="product given"
         ),
         pytest.param(service("Lymphodepletion"), OrderKind.LYMPHODEPLETION, None, id="lymphodepletion in words"),
-        pytest.param(draft_service("5196-1", system=LOINC), OrderKind.OTHER_WATCHED, None, id="hepatitis B antigen"),
+        pytest.param(draft_service("5196-1", system=LOINC), OrderKind.OTHER, None, id="hepatitis B antigen"),
     ],
 )
 def test_a_draft_is_what_it_asks_for(draft: Resource, kind: OrderKind, name: str | None) -> None:
@@ -77,12 +77,50 @@ def test_a_draft_is_what_it_asks_for(draft: Resource, kind: OrderKind, name: str
         pytest.param(draft_service("38206"), id="stem-cell collection"),
         pytest.param(draft_service("38227"), id="receipt of cells"),
         pytest.param(draft_service("99213"), id="a visit"),
-        pytest.param(service("CAR T education visit"), id="education"),
         pytest.param(service("Chest X-ray"), id="an image"),
     ],
 )
 def test_a_draft_that_no_rule_looks_at_is_not_watched(draft: Resource) -> None:
     assert proposed(draft) == ()
+
+
+CVX = "http://hl7.org/fhir/sid/cvx"
+
+
+@pytest.mark.parametrize(
+    ("draft", "asked", "judged"),
+    [
+        pytest.param(draft_service("5196-1", system=LOINC), {"hbsag"}, True, id="a test by code"),
+        pytest.param(service("HIV-1 RNA PCR"), {"hiv-nat"}, True, id="a test in words"),
+        pytest.param(service("HIV 1/2 Ag/Ab, serum"), {"hiv-ag-ab"}, True, id="a test in words and its specimen"),
+        pytest.param(service("CMV PCR, urine"), None, False, id="another specimen"),
+        pytest.param(service("Varicella zoster IgG"), {"vzv-igg"}, True, id="antibodies, not the vaccine"),
+        pytest.param(service("Creatinine"), {"creatinine"}, False, id="a test that brings no rule up"),
+        pytest.param(service("C. difficile toxin, stool"), {"c-difficile"}, True, id="stool test"),
+        pytest.param(service("Ambulatory referral to Gastroenterology"), {"referral-gastroenterology"}, True, id="GI"),
+        pytest.param(draft_service("45378"), {"colonoscopy"}, True, id="endoscopy by code"),
+        pytest.param(service("MRI Brain W/WO contrast"), {"brain-mri"}, True, id="imaging"),
+        pytest.param(service("MRI lumbar spine"), None, False, id="imaging of something else"),
+        pytest.param(service("Consult to neurology"), {"referral-neurology"}, True, id="consult"),
+        pytest.param(service("Eye exam"), {"eye-exam"}, False, id="eye examination: context"),
+        pytest.param(service("CAR T education visit"), {"patient-education"}, False, id="education: context"),
+        pytest.param(service("Administer MMR vaccine"), {"vaccine-mmr-live"}, True, id="vaccine as a service"),
+        pytest.param(service("Influenza A/B PCR"), None, False, id="a test for influenza is no vaccine"),
+        pytest.param(draft_service("90707"), {"vaccine-mmr-live"}, True, id="vaccine by billing code"),
+        pytest.param(
+            draft_drug("", medicationCodeableConcept=coded(CVX, "03")), {"vaccine-mmr-live"}, True, id="vaccine by code"
+        ),
+        pytest.param(draft_drug("Shingrix 50 mcg IM"), {"vaccine-zoster-recombinant"}, True, id="vaccine by brand"),
+        pytest.param(draft_drug("TPN adult custom"), {"parenteral-nutrition"}, True, id="feeding by vein"),
+        pytest.param(draft_drug("oseltamivir 75 mg for influenza"), None, False, id="what a drug is for is no vaccine"),
+        pytest.param(draft_drug("hepatitis B immune globulin"), None, False, id="antibodies are no vaccine"),
+    ],
+)
+def test_what_is_no_drug_of_ours_is_told_by_what_it_asks_for(draft: Resource, asked: Any, judged: bool) -> None:
+    orders = proposed(draft)
+
+    assert [order.asks_for for order in orders] == ([asked] if asked else [])
+    assert [order.judged for order in orders] == ([judged] if asked else [])
 
 
 def test_a_draft_service_without_code_is_not_watched() -> None:
