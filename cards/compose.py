@@ -1,19 +1,20 @@
 """Decides what is shown: who absorbs, suppresses or accompanies whom, in which order, and what could not be checked."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
 from cards.evaluate import Evaluation, Result
 from cards.finding import Missing, Outcome, Reschedule
-from cards.knowledge.texts import RuleText
+from cards.knowledge.texts import BundleText, Presentation, RuleText
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import OrderKind, ProposedOrder
 from fhir_mapping.model.treatment import UnrecognisedTreatment
 from fhir_mapping.model.vocabulary import Topic
 
-_URGENCY = {"critical": 0, "warning": 1, "info": 2}
+_CRITICAL = "critical"
+_URGENCY = {_CRITICAL: 0, "warning": 1, "info": 2}
 _EVERY_RULE_READS = frozenset({Topic.PATIENT, Topic.DIAGNOSIS})
 # Looking a member up costs as much as a call, and every answer is asked for its outcome
 _NOT_APPLICABLE, _SATISFIED = Outcome.NOT_APPLICABLE, Outcome.SATISFIED
@@ -24,12 +25,13 @@ _UNRECOGNISED = OrderKind.UNRECOGNISED
 class CardPlan(NamedTuple):
     """One card to be: the results it speaks for, the one that names it first, and the most urgent indicator of them.
 
-    `shared` are the critical cards that became this one, `collapsed` those for which there was no room: this one names
-    them with their summaries.
+    A `bundle` has a name of its own, whichever of its rules found something. `shared` are the critical cards that
+    became this one, `collapsed` those for which there was no room: this one names them with their summaries.
     """
 
     results: tuple[Result, ...]
     indicator: str
+    bundle: BundleText | None = None
     shared: "tuple[CardPlan, ...]" = ()
     collapsed: "tuple[CardPlan, ...]" = ()
 
@@ -38,11 +40,16 @@ class CardPlan(NamedTuple):
         """Name the rules that the card speaks for, the leading one first."""
         return tuple(dict.fromkeys([result.active.text.id for result in self.results]))
 
+    @property
+    def code(self) -> str:
+        """Give the code under which the card is known: that of its bundle, or of its leading rule."""
+        return self.results[0].active.text.id if self.bundle is None else self.bundle.id
 
-def card_of(results: Iterable[Result], shared: tuple[CardPlan, ...] = ()) -> CardPlan:
-    """Plan one card for some results, of which the first names it."""
+
+def card_of(results: Iterable[Result], bundle: BundleText | None = None, shared: tuple[CardPlan, ...] = ()) -> CardPlan:
+    """Plan one card for some results, of which the first names it unless they are a bundle."""
     results = tuple(results)
-    return CardPlan(results, min(map(indicator_of, results), key=_URGENCY.__getitem__), shared)
+    return CardPlan(results, min(map(indicator_of, results), key=_URGENCY.__getitem__), bundle, shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +70,38 @@ class GapPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one answer shows, the most urgent card first, the data-gap card last."""
+    """What one answer shows, the most urgent card first, the data-gap card last.
+
+    `not_repeated` are the codes of the cards that were left out because this user knows them.
+    """
 
     cards: tuple[CardPlan, ...]
     gap: GapPlan | None
+    not_repeated: tuple[str, ...] = ()
 
 
-def compose(evaluation: Evaluation, history: TreatmentHistory, other_cards: int) -> Plan:
+def compose(
+    evaluation: Evaluation,
+    history: TreatmentHistory,
+    presentation: Presentation,
+    is_repeat: Callable[[CardPlan], bool] | None = None,
+) -> Plan:
     """Turn the rules' answers into the cards of one response: one that is critical, and so many others.
 
-    Behind a closed gate there are none, but draft orders about someone else are always pointed out.
+    What is a repeat gives its place to others; a critical card is never asked whether it is one. Behind a closed gate
+    there are no cards, but draft orders about someone else are always pointed out.
     """
     if not evaluation.gate.is_open:
         foreign = GapPlan((), (), evaluation.results, (), (), (), other_patient=True)
         return Plan((), foreign if history.foreign_orders else None)
-    cards = sorted(_join(_on_one_day(_not_suppressed(evaluation.results))), key=_place)
-    return Plan(_capped(cards, other_cards), _gap(evaluation, history))
+    cards = sorted(_join(_on_one_day(_not_suppressed(evaluation.results)), presentation.bundles), key=_place)
+    new: list[CardPlan] = []
+    repeated: list[CardPlan] = []
+    for card in cards:
+        is_known = is_repeat is not None and card.indicator != _CRITICAL and is_repeat(card)
+        (repeated if is_known else new).append(card)
+    shown = _capped(new, presentation.cap.other_cards.value)
+    return Plan(shown, _gap(evaluation, history), tuple([card.code for card in repeated]))
 
 
 def indicator_of(result: Result) -> str:
@@ -103,7 +126,7 @@ def _on_one_day(flagged: list[Result]) -> list[Result]:
     """Offer to move a draft order to the latest day that anybody asks for: on another, that finding would stand."""
     latest: dict[str, date] = {}
     for result in flagged:
-        for move in _moves_in(result) if result.conclusion.proposals else ():
+        for move in _moves_in(result):
             order = move.order.reference
             latest[order] = max(move.to, latest.get(order, move.to))
     if not latest:
@@ -129,8 +152,8 @@ def _without_earlier(result: Result, latest: Mapping[str, date]) -> Result:
     return result._replace(conclusion=result.conclusion._replace(proposals=kept))
 
 
-def _join(flagged: list[Result]) -> list[CardPlan]:
-    """Make one card per rule, with the findings that it absorbs and the options that accompany it."""
+def _join(flagged: list[Result], bundles: Iterable[BundleText]) -> list[CardPlan]:
+    """Make one card per bundle and per other rule, with the findings that it absorbs and its companions."""
     by_rule: dict[str, list[Result]] = {}
     texts: dict[str, RuleText] = {}
     for result in sorted(flagged, key=_urgency):
@@ -138,11 +161,17 @@ def _join(flagged: list[Result]) -> list[CardPlan]:
         texts[text.id] = text
         by_rule.setdefault(text.id, []).append(result)
     ranked = sorted(by_rule, key=lambda key: (texts[key].rank, key))
-    leads = [key for key in ranked if not texts[key].companion_of]
+    cards: list[CardPlan] = []
+    told: set[str] = set()
+    for bundle in bundles:
+        members = [key for key in ranked if key in bundle.rules]
+        if members:
+            told.update(members)
+            found = sorted([result for member in members for result in by_rule[member]], key=_urgency)
+            cards.append(card_of(found, bundle))
+    leads = [key for key in ranked if key not in told and not texts[key].companion_of]
     companions = [key for key in ranked if texts[key].companion_of]
     absorbed = {other for key in leads for other in texts[key].absorbs}
-    told: set[str] = set()
-    cards: list[CardPlan] = []
     # Rules that absorb each other would leave none to speak for them: then the first of them by rank does
     for key in (*(key for key in leads if key not in absorbed), *leads):
         if key in told:
@@ -169,8 +198,8 @@ def _with_absorbed(lead: str, texts: Mapping[str, RuleText]) -> list[str]:
 
 def _capped(cards: list[CardPlan], other_cards: int) -> tuple[CardPlan, ...]:
     """Let the critical findings share one card, and the last card shown name those for which there is no room."""
-    critical = [card for card in cards if card.indicator == "critical"]
-    others = [card for card in cards if card.indicator != "critical"]
+    critical = [card for card in cards if card.indicator == _CRITICAL]
+    others = [card for card in cards if card.indicator != _CRITICAL]
     shown = [_as_one(critical)] if critical else []
     shown += others[:other_cards]
     if len(others) > other_cards:

@@ -11,6 +11,7 @@ from cards.evaluate import Result
 from cards.extension import spoken_for
 from cards.gap_card import gap_card
 from cards.knowledge.loader import ActiveRule, Knowledge
+from cards.knowledge.texts import BundleText
 from cards.markdown import bullets, capitalised, escape, records_in
 from cards.origins import number_lines
 from cards.suggest import Addressee, suggestions
@@ -40,6 +41,10 @@ class Spoken:
     def say(self, wording: str) -> str:
         """Put the facts and the rule's numbers into a wording, and begin it with a capital."""
         return capitalised(wording.format_map(self.values))
+
+    def say_short(self) -> str:
+        """Say the finding as one of several of a bundle."""
+        return self.result.active.text.cards[self.result.conclusion.variant].short.format_map(self.values)
 
     def say_each(self, wordings: Iterable[str]) -> list[str]:
         """Say several wordings, all filled in one go."""
@@ -85,19 +90,21 @@ def _card(plan: CardPlan, history: TreatmentHistory, knowledge: Knowledge, addre
         summary=_shown_summary(plan, spoken, knowledge),
         detail="\n".join(_whole_detail(plan, spoken, knowledge)).rstrip("\n"),
         indicator=plan.indicator,  # type: ignore[arg-type]
-        source=_source(text.id, knowledge),
+        source=_source(text.id, plan.bundle, knowledge),
         suggestions=offered,
         selection_behavior="any" if offered else None,
         override_reasons=_override_reasons(tuple(reasons), knowledge),
-        extension=spoken_for(_all_results(plan)) if len(plan.rule_ids) > 1 or plan.collapsed else None,
+        extension=spoken_for(_all_results(plan)) if plan.bundle or len(plan.rule_ids) > 1 or plan.collapsed else None,
     )
 
 
 @lru_cache(maxsize=_CACHED_RULES)
-def _source(rule_id: str, knowledge: Knowledge) -> Source:
+def _source(rule_id: str, bundle: BundleText | None, knowledge: Knowledge) -> Source:
+    """Give the source of the leading rule; a bundle is known under its own name, whichever rule leads it."""
     text = knowledge.rules[rule_id].text
     source = knowledge.sources[text.sources[0]]
-    topic = Coding(system=TOPIC_SYSTEM, code=text.id, display=text.slug)
+    named = bundle or text
+    topic = Coding(system=TOPIC_SYSTEM, code=named.id, display=named.slug)
     return Source(label=source.label, url=source.url, topic=topic)
 
 
@@ -116,6 +123,8 @@ def _all_results(plan: CardPlan) -> Iterator[Result]:
 def _shown_summary(plan: CardPlan, spoken: Sequence[Spoken], knowledge: Knowledge) -> str:
     """Say the most urgent finding, and how many more there are as critical as that."""
     summary = _summary(spoken, plan.indicator)
+    if plan.bundle is not None and len(spoken) > 1:
+        summary = _summary_of_bundle(plan.bundle, spoken)
     if not plan.shared:
         return _clipped(summary)
     wording = knowledge.presentation.cap.several_critical
@@ -127,6 +136,15 @@ def _shown_summary(plan: CardPlan, spoken: Sequence[Spoken], knowledge: Knowledg
 def _summary(spoken: Sequence[Spoken], indicator: str) -> str:
     """Say the most urgent finding first, also where the rule that names the card found less."""
     return _summary_of(next(each for each in spoken if indicator_of(each.result) == indicator))
+
+
+def _summary_of_bundle(bundle: BundleText, spoken: Sequence[Spoken]) -> str:
+    """Say every finding in short, or as many as there is room for and how many more there are."""
+    points = [each.say_short() for each in spoken]
+    said = [bundle.summary.format(points="; ".join(points))]
+    for room in range(len(points) - 1, 0, -1):
+        said.append(bundle.longer.format(points="; ".join(points[:room]), count=len(points) - room))
+    return next((summary for summary in said if len(summary) <= SUMMARY_LIMIT), said[-1])
 
 
 def _summary_of(spoken: Spoken) -> str:

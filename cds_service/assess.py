@@ -132,13 +132,12 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, caller
     knowledge = assessor.knowledge.on(as_of)
     _require_some_data(gathered, request.hook, knowledge)
     evaluation = evaluate(history, request.hook, knowledge, assessor.catalog.days("course_gap"))
-    plan = compose(evaluation, history, knowledge.presentation.cap.other_cards.value)
     ordering = caller.ordering if caller else Ordering()
     addressee = Addressee(request.patient_id, assessor.new_uuid, ordering, request.drafts_as_sent)
     visit = None
     if assessor.repeats is not None and caller is not None:
         visit = assessor.repeats.visit(Viewer(caller.name, request.user_id, request.patient_id), knowledge, as_of)
-        plan = visit.without_repeats(plan)
+    plan = compose(evaluation, history, knowledge.presentation, visit.is_repeat if visit else None)
     cards = render(plan, history, knowledge, addressee)
     if visit is not None:
         visit.remember(plan, cards)
@@ -146,7 +145,7 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, caller
         cards=cards,
         rules=_outcomes(evaluation.results),
         shown=tuple(card.source.topic.code for card in cards),
-        not_repeated=visit.left_out if visit else (),
+        not_repeated=plan.not_repeated,
         coverage={topic.value: coverage.level.value for topic, coverage in history.coverage.topics.items()},
         gaps=dict(Counter(gap.code.value for gap in history.gaps)),
         origins=gathered.origins,

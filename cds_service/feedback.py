@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -142,11 +142,10 @@ class FeedbackDesk:
         """Take what one client reports; gives how much of it was what."""
         today = self.today()
         presentation = self.knowledge.on(today).presentation
-        lasts = timedelta(presentation.repeats.days.value)
         taken: Counter[str] = Counter()
         for item in items:
             outcome = OVERRIDDEN if item.is_override else ACCEPTED
-            heard = self.memory.hear(item.card, issuer, self._word(item, today, lasts), today)
+            heard = self.memory.hear(item.card, issuer, self._word(item, today), today)
             if heard is None:
                 taken[UNKNOWN_CARD] += 1
                 self.metrics.count_feedback(UNKNOWN_CARD, outcome)
@@ -158,11 +157,11 @@ class FeedbackDesk:
                 taken[REPEATED] += 1
         return taken
 
-    def _word(self, item: Item, today: date, lasts: timedelta) -> Word:
+    def _word(self, item: Item, today: date) -> Word:
         """Date a word by the site's calendar; a client's clock that is fast must not make an override last longer."""
         at = min(max(item.at.timestamp(), 0.0), self.now())
         day = min(datetime.fromtimestamp(at, self.zone).date(), today)
-        return Word(item.is_override, at, day + lasts)
+        return Word(item.is_override, at, day)
 
 
 def _counted(reason: Reason, system: str, reasons: Mapping[str, str]) -> str:

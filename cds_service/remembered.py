@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Collection
-from datetime import date
+from datetime import date, timedelta
 from threading import Lock
 from typing import NamedTuple, Protocol
 
@@ -14,7 +14,8 @@ MOST_FINDINGS = 20_000
 class ShownCard(NamedTuple):
     """What a card stood for: the rule that named it, and a keyed hash of each of its findings.
 
-    A card that must never be left out comes without findings. After `until` nothing is known of it any more.
+    A card that must never be left out comes without findings. Overridden, it stays out for so many `days`. After
+    `until` nothing is known of it any more.
     """
 
     rule: str
@@ -22,14 +23,15 @@ class ShownCard(NamedTuple):
     findings: tuple[bytes, ...]
     on: date
     until: date
+    days: int
 
 
 class Word(NamedTuple):
-    """What a user did with a card: when, in seconds since 1970, and the last day on which an override counts."""
+    """What a user did with a card: when, in seconds since 1970, and on which day of the site's calendar."""
 
     is_override: bool
     at: float
-    until: date
+    on: date
 
 
 class Heard(NamedTuple):
@@ -85,7 +87,7 @@ class OwnMemory:
             if card is None or card.issuer != issuer or card.until < today:
                 return None
             for finding in card.findings:
-                self._decide(finding, word)
+                self._decide(finding, word, card.days)
             said = self._said.setdefault(card_id, set())
             is_new = word.is_override not in said
             said.add(word.is_override)
@@ -104,11 +106,11 @@ class OwnMemory:
                 self._decisions.move_to_end(finding)
         return True
 
-    def _decide(self, finding: bytes, word: Word) -> None:
+    def _decide(self, finding: bytes, word: Word, days: int) -> None:
         last = self._decisions.get(finding)
         if last is not None and (word.at < last.at or (word.at == last.at and word.is_override)):
             return
-        self._decisions[finding] = _Decision(word.at, word.until if word.is_override else None)
+        self._decisions[finding] = _Decision(word.at, word.on + timedelta(days) if word.is_override else None)
         self._decisions.move_to_end(finding)
         if len(self._decisions) > self._most_findings:
             self._decisions.popitem(last=False)

@@ -5,7 +5,7 @@ Which findings these are is kept as keyed hashes (BLAKE2b): the key is made at t
 
 import hashlib
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from functools import cache
@@ -50,15 +50,15 @@ class Repeats:
 
 
 class Visit:
-    """One request; `left_out` names the cards that it does not repeat, by the rule that would have named each."""
+    """One request."""
 
-    __slots__ = ("_findings", "_keyed", "_knowledge", "_memory", "_own", "_today", "_viewer", "left_out")
+    __slots__ = ("_findings", "_has_failed", "_keyed", "_knowledge", "_memory", "_own", "_today", "_viewer")
 
     def __init__(
         self, memory: Remembered, keyed: Callable[[], Any], viewer: Viewer, knowledge: Knowledge, today: date
     ) -> None:
         """Do nothing yet: most requests show no card."""
-        self.left_out: tuple[str, ...] = ()
+        self._has_failed = False
         self._memory = memory
         self._keyed = keyed
         self._viewer = viewer
@@ -67,34 +67,16 @@ class Visit:
         self._own: Any = None
         self._findings: dict[int, tuple[bytes, ...]] = {}
 
-    def without_repeats(self, plan: Plan) -> Plan:
-        """Leave out each card of which every finding was overridden, so that others get its place.
-
-        What a card only named for want of room was not judged with it, and stays. A memory that fails leaves out none.
-        """
+    def is_repeat(self, card: CardPlan) -> bool:
+        """Whether every finding of a card was overridden; with a memory that fails, none was."""
+        if self._has_failed:
+            return False
         try:
-            return self._without_repeats(plan)
+            return self._memory.are_overridden(self._findings_of(card), self._today)
         except Exception as error:
+            self._has_failed = True
             telemetry.fault("overridden cards not looked up: every card is shown", error)
-            return plan
-
-    def _without_repeats(self, plan: Plan) -> Plan:
-        kept: list[CardPlan] = []
-        left_out: list[str] = []
-        for card in _standing(plan):
-            if self._is_repeat(card):
-                left_out.append(card.rule_ids[0])
-            else:
-                kept.append(card)
-        if not left_out:
-            return plan
-        has_critical = bool(kept) and kept[0].indicator == _NEVER_LEFT_OUT
-        room = self._knowledge.presentation.cap.other_cards.value + has_critical
-        shown = kept[:room]
-        if len(kept) > room:
-            shown[-1] = shown[-1]._replace(collapsed=tuple(kept[room:]))
-        self.left_out = tuple(left_out)
-        return Plan(tuple(shown), plan.gap)
+            return False
 
     def remember(self, plan: Plan, cards: tuple[Card, ...]) -> None:
         """Remember the cards of a plan as they go out, or let them go out without."""
@@ -105,14 +87,14 @@ class Visit:
 
     def _remember(self, plan: Plan, cards: tuple[Card, ...]) -> None:
         """Remember cards in the order of their plan; the one about missing data comes after them."""
-        until = self._today + timedelta(self._knowledge.presentation.repeats.days.value)
+        usual = self._knowledge.presentation.repeats.days.value
+        until = self._today + timedelta(usual)
         for place, card in enumerate(cards):
-            findings = self._findings_of(plan.cards[place]) if place < len(plan.cards) else ()
-            shown = ShownCard(card.source.topic.code, self._viewer.issuer, findings, self._today, until)
+            planned = plan.cards[place] if place < len(plan.cards) else None
+            findings = self._findings_of(planned) if planned else ()
+            days = _days_of_silence(planned, usual) if planned else usual
+            shown = ShownCard(card.source.topic.code, self._viewer.issuer, findings, self._today, until, days)
             self._memory.show(card.uuid, shown)
-
-    def _is_repeat(self, card: CardPlan) -> bool:
-        return self._memory.are_overridden(self._findings_of(card), self._today)
 
     def _findings_of(self, card: CardPlan) -> tuple[bytes, ...]:
         """Hash what stands on a card; nothing of one that must always be shown."""
@@ -164,9 +146,7 @@ def _words_of(facts: type) -> tuple[str, ...]:
     return tuple(each.name for each in fields(facts) if each.type is str)
 
 
-def _standing(plan: Plan) -> Iterator[CardPlan]:
-    """Give every card that there would be with room for all, in its order."""
-    for card in plan.cards:
-        yield card._replace(collapsed=()) if card.collapsed else card
-    for card in plan.cards:
-        yield from card.collapsed
+def _days_of_silence(card: CardPlan, usual: int) -> int:
+    """Give the days for which a card is left out once overridden: the fewest that one of its rules asks for."""
+    asked = [result.active.text.repeats_after for result in card.results]
+    return min(days.value if days else usual for days in asked)

@@ -313,6 +313,11 @@ def cards_of(assessment: Assessment) -> list[dict[str, Any]]:
 
 
 def card(assessment: Assessment, code: str) -> dict[str, Any]:
-    """Give the one card with this topic code."""
-    (found,) = [card for card in cards_of(assessment) if card["source"]["topic"]["code"] == code]
+    """Give the one card with this topic code, or the bundle in which this rule found something."""
+    (found,) = [card for card in cards_of(assessment) if code in {card["source"]["topic"]["code"], *_bundled(card)}]
     return found
+
+
+def _bundled(shown: Mapping[str, Any]) -> set[str]:
+    is_bundle = shown["source"]["topic"]["code"].startswith("B")
+    return {rule["id"] for rule in shown["extension"]["mmcds.rules"]} if is_bundle else set()

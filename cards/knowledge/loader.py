@@ -16,7 +16,8 @@ from pydantic import BaseModel, ValidationError
 from cards import rules as _families
 from cards.finding import Hook
 from cards.knowledge import labels as labels_file
-from cards.knowledge.numbers import LARGEST, Key, OwnNumber, number_faults, resolved
+from cards.knowledge.numbers import Key, OwnNumber, number_faults, resolved
+from cards.knowledge.presentation import presentation_faults
 from cards.knowledge.texts import OrderText, Presentation, RuleText, Source
 from cards.labels import Label
 from cards.rulebook import REGISTERED, Rule, Settings
@@ -27,9 +28,6 @@ from fhir_mapping.wire import Coding
 
 _NOT_FAMILIES = ("sources.toml", "presentation.toml", "orders.toml", labels_file.FILE)
 FOR_REVIEWERS = ("trace.toml", "signoff.toml", "cases.toml")  # no rule reads them, so no version depends on them
-_GAP_KEYS = frozenset(
-    {"unread", "unrecognised", "diagnosis_unread", "diagnosis_possible", "problem_list_empty", "failed"}
-)
 _DRUG_SYSTEM = "rxnorm"
 _PROVIDED_TO_A_MOVE = frozenset({"drug", "date"})
 _CACHED_HOOKS = 16
@@ -137,7 +135,7 @@ def load_from(folder: Traversable, registered: Mapping[str, Rule], catalog: Cata
     if presentation is not None:
         for text in sorted((text for _, text in texts), key=lambda text: text.id):
             faults += (f"{text.id}: {fault}" for fault in _faults_of(text, sources, orders, presentation, registered))
-        faults += _presentation_faults(presentation, sources)
+        faults += presentation_faults(presentation, {text.id: text for _, text in texts}, sources)
     faults += _order_faults(orders, sources, catalog)
     faults += (
         f"definitions.toml, {name}: unknown source {entry['source']}"
@@ -258,25 +256,6 @@ def _faults_of(
     for wording in text.missing.values():
         for key in sorted(placeholders(wording) - {"drug", "detail"}):
             yield f"nothing provides {{{key}}} in {wording!r}"
-
-
-def _presentation_faults(presentation: Presentation, sources: Mapping[str, Source]) -> Iterator[str]:
-    shown, days = presentation.cap.other_cards, presentation.repeats.days
-    for place, setting in (
-        ("gates.adult_years", presentation.gates.adult_years),
-        ("cap.other_cards", shown),
-        ("repeats.days", days),
-    ):
-        if not setting.label:
-            yield f"presentation.toml: {place}: needs a label"
-        if setting.source not in sources:
-            yield f"presentation.toml: unknown source {setting.source}"
-    if type(shown.value) is not int or shown.value < 1:  # the last card shown has to hold the rest
-        yield "presentation.toml: cap.other_cards must be a number of at least 1"
-    if type(days.value) is not int or not 1 <= days.value <= LARGEST:
-        yield "presentation.toml: repeats.days must be a number of at least 1"
-    if presentation.data_gap.missing.keys() != _GAP_KEYS:
-        yield f"presentation.toml: data_gap.missing must word exactly {', '.join(sorted(_GAP_KEYS))}"
 
 
 def _order_faults(orders: Mapping[str, OrderText], sources: Mapping[str, Source], catalog: Catalog) -> Iterator[str]:

@@ -63,11 +63,12 @@ class Setting(_Text):
 
 
 class CardText(_Text):
-    """The wording of one variant of a card."""
+    """The wording of one variant of a card; `short` is what a bundle says of it beside others."""
 
     indicator: Indicator
     summary: str
     why: tuple[str, ...] = Field(min_length=1)
+    short: str = ""
 
 
 class EvidenceLine(_Text):
@@ -104,7 +105,7 @@ class Review(_Text):
 
 
 class RuleText(_Text):
-    """Everything about a rule that is not logic."""
+    """Everything about a rule that is not logic; `repeats_after` replaces `[repeats] days` for its card."""
 
     id: str = Field(pattern=r"^R\d\d[A-Z]?$")
     slug: str = Field(pattern=r"^[a-z0-9-]+$")
@@ -123,6 +124,7 @@ class RuleText(_Text):
     absorbs: tuple[str, ...] = ()
     suppresses: tuple[str, ...] = ()
     companion_of: tuple[str, ...] = ()
+    repeats_after: Setting | None = None
     reviewed: Review | None = None
     settings: dict[str, Setting] = {}
     cards: dict[str, CardText] = {}
@@ -141,7 +143,7 @@ class RuleText(_Text):
     @property
     def wordings(self) -> tuple[str, ...]:
         """All sentences that may hold placeholders for facts."""
-        cards = (line for card in self.cards.values() for line in (card.summary, *card.why))
+        cards = (line for card in self.cards.values() for line in (card.summary, card.short, *card.why))
         options = self.advice.options if self.advice else ()
         return (*cards, *options, *self.notes.values())
 
@@ -233,6 +235,19 @@ class CapText(_Text):
     more: str
 
 
+class BundleText(_Text):
+    """Rules of which the findings of one call share a card that has a name of its own.
+
+    `summary` says the `short` of each finding, `longer` as many as there is room for.
+    """
+
+    id: str = Field(pattern=r"^B\d\d$")
+    slug: str = Field(pattern=r"^[a-z0-9-]+$")
+    rules: tuple[str, ...] = Field(min_length=1)
+    summary: str
+    longer: str
+
+
 class RepeatText(_Text):
     """For how long a card is not shown again to a user who has overridden it."""
 
@@ -254,6 +269,7 @@ class Presentation(_Text):
     detail: DetailText
     numbers: NumberText
     cap: CapText
+    bundles: tuple[BundleText, ...]
     repeats: RepeatText
     override: Overriding
 

@@ -2,12 +2,14 @@
 
 A chart line is one of these, with days such as -20 (20 days ago) or 0 (today):
 
-    given DRUG DAY         one dose                     done PROCEDURE DAY     a procedure
-    taken DRUG DAY DAY     from one day to another      worsened DAY           the myeloma progressed
-    takes DRUG DAY         since then, and still
+    given DRUG DAY [VALUE UNIT]      one dose                     done PROCEDURE DAY            a procedure
+    taken DRUG DAY DAY               from one day to another      worsened DAY                  the myeloma progressed
+    takes DRUG DAY                   since then, and still        has PROBLEM DAY               on the problem list since
+    measured TEST DAY VALUE [UNIT]   a result that is a number    tested TEST DAY FINDING       "positive" or "negative"
 
-An order is the name of a drug, or that of a procedure with the day for which it is planned. Both are coded and never
-named: a chart in words would be understood although the codes are gone.
+An order is the name of a drug with the amount of a dose (VALUE UNIT) or without, or that of a procedure, a test or a
+vaccine with the day for which it is planned, or without. Units are codes of UCUM. All else is coded and never named: a
+chart in words would be understood although the codes are gone.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +24,9 @@ Json = dict[str, Any]
 
 _DIAGNOSIS, _DIAGNOSED = "multiple-myeloma", -2500
 _STATUS, _WORSE = "cancer-disease-status", "disease-status-progression"
+_FINDING = "finding-"
 _BORN = -66 * 365
+_UCUM = "http://unitsofmeasure.org"
 
 
 def request_of(
@@ -42,7 +46,10 @@ def names_in(canary: Canary) -> set[str]:
     """Name every concept whose code stands in the request."""
     named = {_DIAGNOSIS, *(line.split()[0] for line in canary.orders)}
     for line in canary.chart:
-        named |= {_STATUS, _WORSE} if line.startswith("worsened") else {line.split()[1]}
+        verb, name, *more = line.split()
+        named |= {_STATUS, _WORSE} if verb == "worsened" else {name}
+        if verb == "tested":
+            named.add(_FINDING + more[1])
     return named
 
 
@@ -95,17 +102,20 @@ class _Maker:
         kind, members = _VERBS[verb](self, *words)
         return self._resource(kind, f"record-{number}", members)
 
-    def draft(self, number: int, name: str, *planned: str) -> Json:
+    def draft(self, number: int, name: str, *more: str) -> Json:
         members: Json = {"status": "draft", "intent": "order"}
         if self._codes[name].is_drug:
             members["medicationCodeableConcept"] = self._concept(name)
+            if more:
+                members["dosageInstruction"] = [{"doseAndRate": [{"doseQuantity": _quantity(*more)}]}]
             return self._resource("MedicationRequest", f"draft-{number}", members)
-        (day,) = planned
-        members |= {"code": self._concept(name), "occurrenceDateTime": self._day(day)}
+        members |= {"code": self._concept(name)} | ({"occurrenceDateTime": self._day(*more)} if more else {})
         return self._resource("ServiceRequest", f"draft-{number}", members)
 
-    def given(self, drug: str, day: str) -> tuple[str, Json]:
-        members = {"status": "completed", "effectiveDateTime": self._day(day)}
+    def given(self, drug: str, day: str, *amount: str) -> tuple[str, Json]:
+        members: Json = {"status": "completed", "effectiveDateTime": self._day(day)}
+        if amount:
+            members["dosage"] = {"dose": _quantity(*amount)}
         return "MedicationAdministration", members | {"medicationCodeableConcept": self._concept(drug)}
 
     def taken(self, drug: str, start: str, end: str) -> tuple[str, Json]:
@@ -125,6 +135,17 @@ class _Maker:
         members = {"status": "final", "code": self._concept(_STATUS), "effectiveDateTime": self._day(day)}
         return "Observation", members | {"valueCodeableConcept": self._concept(_WORSE)}
 
+    def has(self, problem: str, day: str) -> tuple[str, Json]:
+        return "Condition", {"code": self._concept(problem), "recordedDate": self._day(day)} | _ACTIVE_PROBLEM
+
+    def measured(self, test: str, day: str, *amount: str) -> tuple[str, Json]:
+        members = {"status": "final", "code": self._concept(test), "effectiveDateTime": self._day(day)}
+        return "Observation", members | {"valueQuantity": _quantity(*amount)}
+
+    def tested(self, test: str, day: str, finding: str) -> tuple[str, Json]:
+        members = {"status": "final", "code": self._concept(test), "effectiveDateTime": self._day(day)}
+        return "Observation", members | {"valueCodeableConcept": self._concept(_FINDING + finding)}
+
     def _resource(self, kind: str, resource_id: str, members: Json) -> Json:
         subject = {"reference": f"Patient/{self.patient_id}"}
         return {"resourceType": kind, "id": resource_id, "subject": subject} | members
@@ -137,10 +158,22 @@ class _Maker:
         return (self._today + timedelta(int(days))).isoformat()
 
 
+def _quantity(value: str, unit: str = "1") -> Json:
+    return {"value": float(value), "unit": unit, "system": _UCUM, "code": unit}
+
+
+_ACTIVE_PROBLEM: Json = {
+    "clinicalStatus": {
+        "coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}]
+    }
+}
 _VERBS: Mapping[str, Callable[..., tuple[str, Json]]] = {
     "given": _Maker.given,
     "taken": _Maker.taken,
     "takes": _Maker.takes,
     "done": _Maker.done,
     "worsened": _Maker.worsened,
+    "has": _Maker.has,
+    "measured": _Maker.measured,
+    "tested": _Maker.tested,
 }

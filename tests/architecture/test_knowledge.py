@@ -248,7 +248,7 @@ FAULTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "presentation.toml",
         r'^(other_cards = .*)source = "OURS"',
         r'\1source = "THEIRS"',
-        ("presentation.toml: unknown source THEIRS",),
+        ("presentation.toml: cap.other_cards: unknown source THEIRS",),
     ),
     "cap that leaves no card to name the rest": (
         "presentation.toml",
@@ -260,13 +260,31 @@ FAULTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "presentation.toml",
         r'^(days = .*)source = "OURS"',
         r'\1source = "THEIRS"',
-        ("presentation.toml: unknown source THEIRS",),
+        ("presentation.toml: repeats.days: unknown source THEIRS",),
     ),
     "repeats of no day": (
         "presentation.toml",
         r"^days = \{ value = \d+",
         "days = { value = 0",
         ("presentation.toml: repeats.days must be a number of at least 1",),
+    ),
+    "bundle of an unknown rule": (
+        "presentation.toml",
+        r'^rules = \["R15"',
+        'rules = ["R98"',
+        ("presentation.toml: B01 refers to an unknown rule R98",),
+    ),
+    "rule of a bundle that has no short wording": (
+        "prophylaxis.toml",
+        r'^short = "no antiviral \(CD4.*\n',
+        "",
+        ("R15: every card of a rule in B01 needs a short wording",),
+    ),
+    "days of silence of a rule that are none": (
+        "prophylaxis.toml",
+        r"^rank = 20\n",
+        'rank = 20\nrepeats_after = { value = 0, source = "OURS", label = "days" }\n',
+        ("R15.repeats_after must be a number of at least 1",),
     ),
     "two sources with one key": (
         "sources.toml",
@@ -285,7 +303,7 @@ FAULTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "presentation.toml",
         r'^(adult_years = .*)source = "OURS"',
         r'\1source = "THEIRS"',
-        ("presentation.toml: unknown source THEIRS",),
+        ("presentation.toml: gates.adult_years: unknown source THEIRS",),
     ),
     "label of an unknown drug": (
         "labels.toml",

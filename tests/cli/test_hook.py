@@ -88,7 +88,7 @@ def test_a_prefetch_object_is_a_chart_file(service: Served, tmp_path: Path) -> N
     result = send(service, "--hook", "patient-view", "--chart", written(tmp_path / "prefetch.json", prefetch))
 
     assert result.exit_code == 0, result.output
-    assert "rule R16" in result.stdout
+    assert "rule B01" in result.stdout
     assert service.calls[-1].body["prefetch"] == prefetch
     assert service.calls[-1].body["context"]["patientId"] == PATIENT
 
@@ -237,7 +237,7 @@ def test_the_service_reads_the_fhir_server_that_is_named(service: Served, tmp_pa
         )
 
     assert result.exit_code == 0, result.output
-    assert "rule R16" in result.stdout
+    assert "rule B01" in result.stdout
     assert "canary" not in result.output
     body = service.calls[-1].body
     assert "prefetch" not in body
@@ -250,7 +250,7 @@ def test_an_open_fhir_server_needs_no_token(service: Served, tmp_path: Path) -> 
     with Ehr(chart(infusion("2026-10-01"))) as ehr:
         result = send(service, "--hook", "patient-view", "--patient", PATIENT, "--fhir", ehr.base)
 
-    assert "rule R16" in result.stdout
+    assert "rule B01" in result.stdout
     assert "fhirAuthorization" not in service.calls[-1].body
 
 

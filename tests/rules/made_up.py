@@ -16,7 +16,16 @@ from cards.evaluate import Evaluation, Result
 from cards.finding import Conclusion, Hook, Outcome, Proposal, Reschedule
 from cards.gates import Gate
 from cards.knowledge.loader import ActiveRule, Knowledge
-from cards.knowledge.texts import AlwaysProposed, CardText, EvidenceLine, OrderText, Presentation, RuleText, Source
+from cards.knowledge.texts import (
+    AlwaysProposed,
+    BundleText,
+    CardText,
+    EvidenceLine,
+    OrderText,
+    Presentation,
+    RuleText,
+    Source,
+)
 from cards.orders import Ordering
 from cards.render import render
 from cards.rulebook import NoFacts, Rule, Settings
@@ -87,7 +96,12 @@ class MadeUp:
             proposals=tuple(AlwaysProposed(template=template) for template in self.proposals),
             evidence=(EvidenceLine(source=_SOURCE, says=f"Evidence of {self.id}."),),
             cards={
-                indicator: CardText(indicator=indicator, summary=says, why=(f"Why {self.id}: {indicator}.",))
+                indicator: CardText(
+                    indicator=indicator,
+                    summary=says,
+                    why=(f"Why {self.id}: {indicator}.",),
+                    short=f"short of {self.id}",
+                )
                 for indicator in ("critical", "warning", "info")
             },
         )
@@ -126,19 +140,23 @@ def shown(
     results: Iterable[Result],
     *,
     other_cards: int = PRESENTATION.cap.other_cards.value,
+    bundles: Iterable[BundleText] = (),
     ordering: Ordering | None = None,
     sent: Mapping[str, bytes] = MappingProxyType({}),
 ) -> list[Card]:
     """Give the cards, as they go over the wire, for what some rules found."""
     found = tuple(results)
+    cap = PRESENTATION.cap
+    room = cap.model_copy(update={"other_cards": cap.other_cards.model_copy(update={"value": other_cards})})
+    presentation = PRESENTATION.model_copy(update={"cap": room, "bundles": tuple(bundles)})
     knowledge = Knowledge(
         rules={result.active.text.id: result.active for result in found},
         sources={_SOURCE: Source(key=_SOURCE, label="Our own", kind="ours", says="")},
         orders=ORDERS,
-        presentation=PRESENTATION,
+        presentation=presentation,
         version="",
     )
-    plan = compose(Evaluation(Gate(is_open=True), found), HISTORY, other_cards)
+    plan = compose(Evaluation(Gate(is_open=True), found), HISTORY, presentation)
     numbers = itertools.count()
     addressee = Addressee(PATIENT, lambda: f"uuid-{next(numbers)}", ordering or Ordering(), lambda: sent)
     answer: list[Card] = msgspec.json.decode(msgspec.json.encode(render(plan, HISTORY, knowledge, addressee)))

@@ -57,9 +57,17 @@ PREFERENCES = frozenset({"R04", "R06", "R27", "R28", "R29"})
 
 
 def codes_of(assessment: Assessment, besides: Iterable[str] = ()) -> list[str]:
-    """Give the topic codes of the cards, in the order in which they are shown, without some that are not the point."""
-    codes = [card["source"]["topic"]["code"] for card in cards_of(assessment)]
+    """Give the topic codes of the cards, in the order in which they are shown, without some that are not the point.
+
+    Of a bundle, the rules that found something stand for it.
+    """
+    codes = [code for card in cards_of(assessment) for code in _codes_of_card(card)]
     return [code for code in codes if code not in set(besides)]
+
+
+def _codes_of_card(card: dict[str, Any]) -> list[str]:
+    code = card["source"]["topic"]["code"]
+    return [rule["id"] for rule in card["extension"]["mmcds.rules"]] if code.startswith("B") else [code]
 
 
 def drafts_in(card: dict[str, Any]) -> list[str]:

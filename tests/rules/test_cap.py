@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from cards.evaluate import Result
 from cards.finding import Proposal
+from cards.knowledge.texts import BundleText
 from tests.build import cards_of, draft_collection, draft_drug, infusion, progression
 from tests.build import given as dose
 from tests.rules.made_up import PRESENTATION, MadeUp, codes, shown, speaks_for
@@ -267,3 +268,52 @@ def test_the_shipped_rules_keep_to_it() -> None:
     assert {rule for each in found for rule in (speaks_for(each) or codes([each]))} == {
         rule for rule, outcomes in assessment.rules.items() if "flagged" in outcomes
     }
+
+
+# --- bundles
+
+
+BUNDLE = BundleText(
+    id="B09", slug="made-up", rules=("R81", "R82", "R83"), summary="All of it: {points}.", longer="{points}; +{count}."
+)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "rules"),
+    [
+        row("one finding is a bundle, too", [B.found()], ["B09"], ["R82"]),
+        row("several share a card", [C.found(), A.found(), D.found()], ["B09", "R84"], ["R81", "R83"]),
+        row("the most urgent one leads", [A.found("info"), C.found()], ["B09"], ["R83", "R81"]),
+        row("its urgency is its most urgent finding's", [A.found("info"), D.found()], ["R84", "B09"], ["R81"]),
+    ],
+)
+def test_the_findings_of_a_bundle_share_a_card_under_its_name(
+    found: list[Result], expected: list[str], rules: list[str]
+) -> None:
+    cards = shown(found, bundles=[BUNDLE])
+
+    assert codes(cards) == expected
+    (bundle,) = [card for card in cards if card["source"]["topic"]["code"] == "B09"]
+    assert bundle["source"]["topic"]["display"] == "made-up"
+    assert speaks_for(bundle) == rules
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        row("one finding speaks for itself", [A.found()], "Summary of R81."),
+        row("several are said in short", [A.found(), B.found()], "All of it: short of R81; short of R82."),
+    ],
+)
+def test_a_bundle_says_what_it_found(found: list[Result], expected: str) -> None:
+    (card,) = shown(found, bundles=[BUNDLE])
+
+    assert card["summary"] == expected
+
+
+def test_a_bundle_counts_what_its_summary_has_no_room_for() -> None:
+    tight = BUNDLE.model_copy(update={"summary": "x" * 139 + "{points}"})
+
+    (card,) = shown([A.found(), B.found(), C.found()], bundles=[tight])
+
+    assert card["summary"] == "short of R81; short of R82; +1."

@@ -366,10 +366,13 @@ def test_a_reminder_when_cells_are_about_to_be_given(order: Resource, reminded: 
     assert codes_of(signed, besides=PREFERENCES) == (["R15", "R16"] if reminded else [])
     assert codes_of(selected, besides=PREFERENCES) == []
     if reminded:
+        assert card(signed, "R15")["indicator"] == "info"
         assert card(signed, "R15")["summary"] == (
+            "Infection prevention: no antiviral for the year after CAR T; no PJP prophylaxis for the year after CAR T."
+        )
+        assert card(sign([PJP_DRUG], order), "R15")["summary"] == (
             "CAR T infusion ordered: no acyclovir/valacyclovir found for the 365 d after it."
         )
-        assert {shown["indicator"] for shown in (card(signed, "R15"), card(signed, "R16"))} == {"info"}
 
 
 @pytest.mark.parametrize(
@@ -586,7 +589,7 @@ def test_no_antiviral_draft(history: list[Resource], raw: dict[str, Any], note: 
     ],
 )
 def test_allergies_that_do_not_matter(reaction: Resource) -> None:
-    assert drafts_in(card(view([DAY_200, reaction]), "R15")) == ["acyclovir"]
+    assert drafts_in(card(view([DAY_200, PJP_DRUG, reaction]), "R15")) == ["acyclovir"]
 
 
 TMP_SMX = "sulfamethoxazole / trimethoprim"
@@ -700,10 +703,11 @@ def test_laboratory_results_that_were_read_in_part_are_not_trusted() -> None:
         "entry": [{"resource": anc(3, "2026-11-15")}, {"resource": egfr(80, "2026-11-15")}],
     }
 
-    assessment = view([DAY_200], observations=cut_short)
+    antiviral = card(view([DAY_200, PJP_DRUG], observations=cut_short), "R15")
+    pneumocystis = card(view([DAY_200, ANTIVIRAL], observations=cut_short), "R16")
 
-    assert draft_in(card(assessment, "R15"))[:2] == (False, None)
-    assert "No recent ANC was read" in card(assessment, "R16")["detail"]
+    assert draft_in(antiviral)[:2] == (False, None)
+    assert "No recent ANC was read" in pneumocystis["detail"]
 
 
 @pytest.mark.parametrize(
@@ -717,26 +721,28 @@ def test_laboratory_results_that_were_read_in_part_are_not_trusted() -> None:
     ],
 )
 def test_the_draft_runs_to_the_end_of_the_year(infused: str, rule: str, bounds: dict[str, str]) -> None:
-    assert draft_in(card(view([infusion(infused)]), rule))[2] == bounds
+    other = {"R15": PJP_DRUG, "R16": ANTIVIRAL}[rule]
+
+    assert draft_in(card(view([infusion(infused), other]), rule))[2] == bounds
 
 
 def test_a_draft_before_day_30_begins_on_day_30() -> None:
-    shown = card(sign([infusion("2026-11-10")], draft_drug("dexamethasone")), "R16")
+    shown = card(sign([infusion("2026-11-10"), ANTIVIRAL], draft_drug("dexamethasone")), "R16")
 
     assert draft_in(shown)[2] == {"start": "2026-12-10", "end": "2027-11-10"}
 
 
 def test_a_draft_without_a_year_to_run_has_no_bounds() -> None:
-    past = card(view([infusion(days_ago(400)), cd4(150, "2026-11-01")]), "R15")
-    reminder = card(sign([], draft_infusion()), "R15")
+    past = card(view([infusion(days_ago(400)), cd4(150, "2026-11-01"), PJP_DRUG]), "R15")
+    reminder = card(sign([PJP_DRUG], draft_infusion()), "R15")
 
     assert draft_in(past)[2] == {}
     assert draft_in(reminder)[2] == {}
 
 
 def test_the_card_names_product_day_and_count() -> None:
-    within = card(view([DAY_200]), "R15")
-    past = card(view([infusion(days_ago(400)), cd4(150, "2026-11-01")]), "R16")
+    within = card(view([DAY_200, PJP_DRUG]), "R15")
+    past = card(view([infusion(days_ago(400)), cd4(150, "2026-11-01"), ANTIVIRAL]), "R16")
 
     assert within["summary"] == "Day 200 after CAR T: no acyclovir/valacyclovir found (prophylaxis for 365 d)."
     assert "Infusion of ciltacabtagene autoleucel: 2026-05-04, day 200 today." in text_of(within)

@@ -57,12 +57,11 @@ def test_cards_of_several_calls_and_services_are_counted_by_rule_and_outcome() -
     opened = cards(call(after_infusion(), to=service.client))
     signed = shown(service)
 
-    service.report(accepted(opened[0]), overridden(opened[1]), overridden(signed))
+    service.report(accepted(opened[0]), overridden(signed))
 
-    assert [card["source"]["topic"]["code"] for card in opened] == ["R15", "R16"]
+    assert [card["source"]["topic"]["code"] for card in opened] == ["B01"]
     assert service.counted("cds_card_feedback") == {
-        'outcome="accepted",rule="R15"': 1,
-        'outcome="overridden",rule="R16"': 1,
+        'outcome="accepted",rule="B01"': 1,
         'outcome="overridden",rule="R01"': 1,
     }
 

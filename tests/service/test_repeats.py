@@ -255,9 +255,9 @@ class Desk:
     def show(self, *found: Result, to: Viewer = WHO) -> list[str]:
         """Give the cards, each with the rules on it, and behind "+" those that it only names."""
         visit = self._repeats.visit(to, load(), AS_OF)
-        plan = visit.without_repeats(compose(Evaluation(Gate(is_open=True), found), HISTORY, 3))
+        plan = compose(Evaluation(Gate(is_open=True), found), HISTORY, load().presentation, visit.is_repeat)
         self._ids = _shown(visit, plan)
-        self.left_out = visit.left_out
+        self.left_out = plan.not_repeated
         return [
             " ".join(card.rule_ids) + "".join(f" +{each.rule_ids[0]}" for each in card.collapsed) for card in plan.cards
         ]
@@ -265,7 +265,7 @@ class Desk:
     def override(self, *rules: str) -> None:
         """Override cards by the rules that name them."""
         for rule in rules:
-            heard = self.memory.hear(self._ids[rule], "ehr", Word(True, 1.0, AS_OF + timedelta(30)), AS_OF)
+            heard = self.memory.hear(self._ids[rule], "ehr", Word(True, 1.0, AS_OF), AS_OF)
             assert heard is not None
             assert heard.rule == rule
 
@@ -437,11 +437,11 @@ DAY = AS_OF
 
 
 def card(finding: bytes = b"f", on: date = DAY, days: int = 30, issuer: str = "ehr") -> ShownCard:
-    return ShownCard("R01", issuer, (finding,), on, on + timedelta(days))
+    return ShownCard("R01", issuer, (finding,), on, on + timedelta(days), days)
 
 
 def word(at: float = 1.0, *, is_override: bool = True) -> Word:
-    return Word(is_override, at, DAY + timedelta(30))
+    return Word(is_override, at, DAY)
 
 
 def test_a_card_is_known_to_the_issuer_alone_to_whose_users_it_was_shown() -> None:

@@ -105,4 +105,4 @@ def test_c190_orders_of_other_types_do_no_harm(hook: Hook) -> None:
 @pytest.mark.parametrize("user", [f"Patient/{PATIENT}", "RelatedPerson/r1", "https://ehr.example/fhir/Patient/x"])
 def test_c191_patients_and_relatives_who_open_the_chart_get_no_cards(user: str) -> None:
     assert call(changed(after_infusion(), userId=user)).get_json() == {"cards": []}
-    assert codes(call(after_infusion())) == ["R15", "R16"]
+    assert codes(call(after_infusion())) == ["B01"]
