@@ -2,10 +2,10 @@
 
 A chart line is one of these, with days such as -20 (20 days ago) or 0 (today):
 
-    given DRUG DAY [VALUE UNIT]      one dose                     done PROCEDURE DAY            a procedure
-    taken DRUG DAY DAY               from one day to another      worsened DAY                  the myeloma progressed
-    takes DRUG DAY                   since then, and still        has PROBLEM DAY               on the problem list since
-    measured TEST DAY VALUE [UNIT]   a result that is a number    tested TEST DAY FINDING       "positive" or "negative"
+    given DRUG DAY [VALUE UNIT]      one dose                     done PROCEDURE DAY       a procedure
+    taken DRUG DAY DAY               from one day to another      worsened DAY             the myeloma progressed
+    takes DRUG DAY                   since then, and still        has PROBLEM DAY          on the problem list since
+    measured TEST DAY VALUE [UNIT]   a result that is a number    tested TEST DAY FINDING  "positive" or "negative"
 
 An order is the name of a drug with the amount of a dose (VALUE UNIT) or without, or that of a procedure, a test or a
 vaccine with the day for which it is planned, or without. Units are codes of UCUM. All else is coded and never named: a
