@@ -38,12 +38,14 @@ class Ordering:
     """How a client takes draft orders: the hospital's own codes by template, and the name of RxNorm it knows.
 
     A client that makes orders out of codes alone (`needs_code`) is offered none without one, no communication, which
-    has none, and no update: it would not see what has changed.
+    has none, and no update: it would not see what has changed. `with_doses` says that the hospital wants the doses that
+    a source prints in the drafts.
     """
 
     own_codes: Mapping[str, OwnCode] = field(default_factory=dict)
     rxnorm: str = RXNORM
     needs_code: bool = False
+    with_doses: bool = False
 
     @property
     def takes_updates(self) -> bool:

@@ -25,9 +25,9 @@ class Door:
         """Read the issuers' key files; raises SettingsError when one cannot be used."""
         self._metrics = metrics
         self._site = site
-        self._anyone = anyone(settings.fhir_bases, site.orders)
+        self._anyone = anyone(settings.fhir_bases, site)
         self._authenticator = _authenticator(site, transport, shared_folder()) if settings.auth == "on" else None
-        self._callers = {issuer.name: caller_of(issuer, site.orders) for issuer in site.issuers}
+        self._callers = {issuer.name: caller_of(issuer, site) for issuer in site.issuers}
 
     def admit(self, authorization: str | None, *paths: str) -> Caller:
         """Give the caller; its token must be made for one of these paths. Raises Unauthenticated, KeysUnavailable."""

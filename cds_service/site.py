@@ -145,6 +145,9 @@ class Site(_Table):
     limits: Limits = Limits()
     issuers: tuple[Issuer, ...] = ()
     orders: tuple[OrderCode, ...] = ()
+    draft_doses: bool = Field(
+        False, description="whether drafts carry the dose that a source prints, where what it depends on was read"
+    )
     rules_on: tuple[Words, ...] = Field((), description="rules to switch on that are shipped off, such as R05G")
     rules: dict[str, dict[str, RuleNumber]] = Field(
         {},

@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 
 from cards.finding import Hook
+from cards.orders import Ordering
 from cds_service.app import make_assessor
 from cds_service.assess import Assessment, Assessor, assess
+from cds_service.callers import Caller
 from cds_service.settings import Settings
 from tests import canary
 
@@ -284,6 +286,9 @@ def hook_request(
     return request | ({"prefetch": dict(prefetch)} if prefetch is not None else {})
 
 
+CALLER = Caller("tests", Ordering(with_doses=True))
+
+
 @cache
 def assessor() -> Assessor:
     """Give the shipped product with a fixed day and predictable uuids."""
@@ -295,9 +300,9 @@ def assessor() -> Assessor:
 
 
 def ask(request: Mapping[str, Any], *, today: date = AS_OF) -> Assessment:
-    """Answer a request in process, with the shipped numbers, as of `today`."""
+    """Answer a request in process, with the shipped numbers and doses in the drafts, as of `today`."""
     as_of: Callable[[], date] = lambda: today  # noqa: E731 - a clock that stands still
-    return assess(json.dumps(request).encode(), Hook(request["hook"]), replace(assessor(), today=as_of))
+    return assess(json.dumps(request).encode(), Hook(request["hook"]), replace(assessor(), today=as_of), CALLER)
 
 
 def outcome(assessment: Assessment, rule: str) -> str:

@@ -23,6 +23,7 @@ from tests.build import (
     given,
     hook_request,
     infusion,
+    lab,
     progression,
 )
 from tests.service import tokens
@@ -104,11 +105,32 @@ def test_epic_gets_one_action_per_suggestion_and_plain_topics(tmp_path: Path) ->
 
 
 def test_a_site_code_stands_first_for_every_other_client_too() -> None:
-    ordering = ordering_of("standard", [OWN_CODE])
+    ordering = ordering_of("standard", Site(orders=(OWN_CODE,)))
 
     assert ordering.own_codes["pjp-first-choice"].code == "4711"
     assert ordering.rxnorm == RXNORM
     assert not ordering.needs_code
+
+
+@pytest.mark.parametrize(
+    ("site", "dose"),
+    [
+        pytest.param(Site(), None, id="as shipped"),
+        pytest.param(Site(draft_doses=True), "published: acyclovir 800 mg twice daily", id="the hospital wants doses"),
+    ],
+)
+def test_a_draft_carries_a_published_dose_only_where_the_hospital_says_so(site: Site, dose: str | None) -> None:
+    settings = Settings(auth="off", as_of="2026-11-20", time_zone="America/New_York")
+    egfr = lab("98979-8", 80, "mL/min/1.73m2", "2026-11-01")
+
+    found = cards(call(after_infusion(observations=bundle([egfr])), to=create_app(settings, site).test_client()))
+
+    drafts = [s["actions"][0] for card in found for s in card.get("suggestions", ()) if "acyclovir" in s["label"]]
+    (draft,) = drafts
+    (dosage,) = draft["resource"]["dosageInstruction"]
+    assert ("text" in dosage) is bool(dose)
+    assert (dose or "dose by local protocol") in draft["description"]
+    assert ("800 mg" in draft["description"]) is bool(dose)
 
 
 def test_a_search_of_epic_without_results_is_a_warning_and_no_failure() -> None:
