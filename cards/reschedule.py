@@ -63,7 +63,7 @@ def _moved(raw: bytes, to: date) -> _Object:
 
 
 def _move_service(order: _Object, to: date) -> _Object:
-    said = [name for name in _OCCURRENCES if _is_said(order.get(name))]
+    said = [name for name in _OCCURRENCES if wire.is_said(order.get(name))]
     if said == ["occurrencePeriod"]:
         return order | {"occurrencePeriod": _moved_period(order["occurrencePeriod"], to)}
     if said not in ([], ["occurrenceDateTime"]):  # a timetable, or several dates of which nobody says which counts
@@ -84,7 +84,7 @@ def _move_drug(order: _Object, to: date) -> _Object:
         dosages[dated[0]] = _moved_dosage(dosages[dated[0]], to)
         return order | {"dosageInstruction": _encoded(dosages)}
     supply = _part(order, "dispenseRequest")
-    if not _is_said(_part(supply, "validityPeriod").get("start")):
+    if not wire.is_said(_part(supply, "validityPeriod").get("start")):
         raise _UnclearError
     supply["validityPeriod"] = _moved_period(supply["validityPeriod"], to)
     return order | {"dispenseRequest": _encoded(supply)}
@@ -99,7 +99,7 @@ _MOVERS: Mapping[str, Callable[[_Object, date], _Object]] = {
 def _dates_in(dosage: Raw) -> int:
     timing = _part(_object(dosage), "timing")
     bounds = _part(_part(timing, "repeat"), "boundsPeriod")
-    return len(_list(timing.get("event"))) + _is_said(bounds.get("start"))
+    return len(_list(timing.get("event"))) + wire.is_said(bounds.get("start"))
 
 
 def _moved_dosage(raw: Raw, to: date) -> Raw:
@@ -123,7 +123,7 @@ def _moved_period(raw: Raw, to: date) -> Raw:
     period = _object(raw)
     start, end = _days(period.get("start")), _days(period.get("end"))
     period = _dated(period, "start", to)
-    if not _is_said(period.get("end")):
+    if not wire.is_said(period.get("end")):
         return _encoded(period)
     if end is None:
         raise _UnclearError
@@ -140,7 +140,7 @@ def _moved_period(raw: Raw, to: date) -> Raw:
 
 def _dated(holder: _Object, name: str, day: date) -> _Object:
     """Write a day, and no hour: which one it is to be on that day is the clinician's to say."""
-    if _is_said(holder.get(name)):
+    if wire.is_said(holder.get(name)):
         _text(holder[name])
     return _without_details(holder, name) | {name: _encoded(day.isoformat())}
 
@@ -152,14 +152,10 @@ def _without_details(holder: _Object, name: str) -> _Object:
 
 def _days(raw: Raw | None) -> ClinicalDate | None:
     """Read a date, or the day of a dateTime as it is written: its sender counts days in its own zone."""
-    if not _is_said(raw):
+    if not wire.is_said(raw):
         return None
     text = _text(raw)
     return parse(text[:_A_DAY], UTC) if parse(text, UTC) is not None else None
-
-
-def _is_said(raw: Raw | None) -> bool:
-    return raw is not None and not wire.is_null(raw)
 
 
 def _text(raw: Raw | None) -> str:
@@ -179,11 +175,11 @@ def _object(raw: Raw) -> _Object:
 def _part(holder: _Object, name: str) -> _Object:
     """Give an object within another; an empty one where it is not there."""
     raw = holder.get(name)
-    return _object(raw) if raw is not None and _is_said(raw) else {}
+    return _object(raw) if wire.is_said(raw) else {}
 
 
 def _list(raw: Raw | None) -> list[Raw]:
-    if raw is None or not _is_said(raw):
+    if not wire.is_said(raw):
         return []
     found = wire.decode(raw, list[Raw])
     if found is None:

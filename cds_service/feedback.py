@@ -18,6 +18,7 @@ from fhir_mapping import wire
 LARGEST_BYTES = 1_000_000  # some thousand cards, comments included; a client that sends more sends something else
 REPEATED = "repeated"
 _NOTHING_TAKEN = "Nothing of this request was taken."
+_NO_WORDS = b'""'
 
 
 class _Sent(msgspec.Struct):
@@ -116,15 +117,11 @@ def _reason(raw: Raw | UnsetType) -> Reason:
     sent = wire.decode(raw, _SentReason) or _SentReason()
     coding = wire.decode(sent.reason, _SentCoding) or _SentCoding()
     return Reason(
-        is_coded=_is_said(sent.reason),
+        is_coded=wire.is_said(sent.reason) and bytes(sent.reason) != _NO_WORDS,
         code=wire.decode(coding.code, str),
         system=wire.decode(coding.system, str),
-        has_comment=_is_said(sent.user_comment),
+        has_comment=wire.is_said(sent.user_comment) and bytes(sent.user_comment) != _NO_WORDS,
     )
-
-
-def _is_said(raw: Raw | UnsetType) -> bool:
-    return raw is not UNSET and not wire.is_null(raw) and bytes(raw) != b'""'
 
 
 @dataclass(frozen=True, slots=True)

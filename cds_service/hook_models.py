@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -188,15 +188,15 @@ def _fhir_offer(envelope: _Envelope, patient_id: str) -> FhirOffer:
     if authorization is None:
         return FhirOffer(server, fault="bad_token")
     patient = wire.decode(authorization.patient, str)
-    if _is_said(authorization.patient) and (patient is None or patient.removeprefix("Patient/") != patient_id):
+    if wire.is_said(authorization.patient) and (patient is None or patient.removeprefix("Patient/") != patient_id):
         return FhirOffer(server, fault="token_for_another_patient")
     token = wire.decode(authorization.access_token, str)
     kind = wire.decode(authorization.token_type, str)
     is_bearer = kind is not None and kind.lower() == "bearer"
-    if token is None or not _TOKEN.fullmatch(token) or (_is_said(authorization.token_type) and not is_bearer):
+    if token is None or not _TOKEN.fullmatch(token) or (wire.is_said(authorization.token_type) and not is_bearer):
         return FhirOffer(server, fault="bad_token")
     expires_in = _seconds(authorization.expires_in)
-    if _is_said(authorization.expires_in) and (expires_in is None or expires_in <= 0):
+    if wire.is_said(authorization.expires_in) and (expires_in is None or expires_in <= 0):
         return FhirOffer(server, fault="token_expired")
     return FhirOffer(server, SecretStr(token), expires_in)
 
@@ -209,13 +209,9 @@ def _seconds(raw: Raw | UnsetType) -> float | None:
     )
 
 
-def _is_said(raw: Raw | UnsetType) -> bool:
-    return raw is not UNSET and not wire.is_null(raw)
-
-
 def _drafts(context: _Context, patient_id: str, hook: Hook) -> Drafts:
     """Read the draft orders; on order-select only the selected ones are judged."""
-    if hook is Hook.PATIENT_VIEW or context.draft_orders is UNSET or not _is_said(context.draft_orders):
+    if hook is Hook.PATIENT_VIEW or context.draft_orders is UNSET or not wire.is_said(context.draft_orders):
         return Drafts()
     pile = piles.decode_pile(context.draft_orders)
     if pile is None:
@@ -275,9 +271,8 @@ def is_about(resource: wire.Resource, patient_id: str) -> bool:
     return local_reference(resource.subject.reference) in own
 
 
-def are_about(found: Iterable[piles.Found], patient_id: str) -> bool:
+def are_about(found: Sequence[piles.Found], patient_id: str) -> bool:
     """Whether no resource of a pile is about someone else; the usual reference is compared as it stands."""
-    found = list(found)
     try:
         if all(map(f"Patient/{patient_id}".__eq__, map(_SUBJECT, found))):
             return True

@@ -7,7 +7,7 @@ elsewhere. `piles` decodes whole Bundles, `repair` what is not sound.
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar, final, get_args
+from typing import Annotated, Any, TypeGuard, TypeVar, final, get_args
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -401,9 +401,14 @@ def is_null(raw: Raw) -> bool:
     return bytes(raw).strip() == b"null"
 
 
+def is_said(raw: Raw | UnsetType | None) -> TypeGuard[Raw]:
+    """Whether an element is there and says something."""
+    return raw is not None and raw is not UNSET and not is_null(raw)
+
+
 def members_of(raw: Raw | UnsetType) -> tuple[Raw, ...]:
     """Take a list apart, so that a bad member costs no other one; what is no list counts as a list of one."""
-    if raw is UNSET or is_null(raw):
+    if not is_said(raw):
         return ()
     several = decode(raw, tuple[Raw, ...])
     return (raw,) if several is None else several

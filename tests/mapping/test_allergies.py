@@ -73,4 +73,4 @@ def test_an_entry_that_names_nothing_is_a_gap_and_bars_every_draft(unclear: Reso
 )
 def test_an_entry_that_names_something_else_bars_nothing(named: Resource) -> None:
     assert not read(named).allergies
-    assert drafts_in(card(view([INFUSED, named]), "R15")) == ["acyclovir"]
+    assert "acyclovir" in drafts_in(card(view([INFUSED, named]), "R15"))

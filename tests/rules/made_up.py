@@ -24,6 +24,7 @@ from cards.knowledge.texts import (
     OrderText,
     Presentation,
     RuleText,
+    Setting,
     Source,
 )
 from cards.orders import Ordering
@@ -70,6 +71,7 @@ class MadeUp:
     reasons: tuple[str, ...] = ("mdt",)
     proposals: tuple[str, ...] = ()
     summary: str = ""
+    repeats_after: int | None = None
 
     @property
     def active(self) -> ActiveRule:
@@ -93,6 +95,7 @@ class MadeUp:
             absorbs=self.absorbs,
             suppresses=self.suppresses,
             companion_of=self.companion_of,
+            repeats_after=Setting(value=self.repeats_after, source=_SOURCE) if self.repeats_after else None,
             proposals=tuple(AlwaysProposed(template=template) for template in self.proposals),
             evidence=(EvidenceLine(source=_SOURCE, says=f"Evidence of {self.id}."),),
             cards={

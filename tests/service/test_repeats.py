@@ -252,9 +252,9 @@ class Desk:
         self._ids: dict[str, str] = {}
         self.left_out: tuple[str, ...] = ()
 
-    def show(self, *found: Result, to: Viewer = WHO) -> list[str]:
+    def show(self, *found: Result, to: Viewer = WHO, today: date = AS_OF) -> list[str]:
         """Give the cards, each with the rules on it, and behind "+" those that it only names."""
-        visit = self._repeats.visit(to, load(), AS_OF)
+        visit = self._repeats.visit(to, load(), today)
         plan = compose(Evaluation(Gate(is_open=True), found), HISTORY, load().presentation, visit.is_repeat)
         self._ids = _shown(visit, plan)
         self.left_out = plan.not_repeated
@@ -428,6 +428,28 @@ def test_what_is_new_about_a_finding(first: Result, then: Result, expected: bool
     desk.override("R81")
 
     assert bool(desk.show(then)) is expected
+
+
+JOINED = MadeUp("R88", absorbs=("R89",))
+A_YEAR = MadeUp("R89", repeats_after=365)
+
+
+@pytest.mark.parametrize(
+    ("found", "days", "expected"),
+    [
+        row("usually 30 days", [A.found()], 30, []),
+        row("and no longer", [A.found()], 31, ["R81"]),
+        row("a rule may ask for a year", [A_YEAR.found()], 365, []),
+        row("and no longer either", [A_YEAR.found()], 366, ["R89"]),
+        row("of several rules on a card, the shortest time counts", [JOINED.found(), A_YEAR.found()], 31, ["R88 R89"]),
+    ],
+)
+def test_how_long_an_overridden_card_is_left_out(found: list[Result], days: int, expected: list[str]) -> None:
+    desk = Desk()
+    desk.show(*found)
+    desk.override(found[0].active.text.id)
+
+    assert desk.show(*found, today=AS_OF + timedelta(days)) == expected
 
 
 # --- the memory
