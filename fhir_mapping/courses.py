@@ -70,9 +70,7 @@ def _join(records: list[Exposure], gap_days: int) -> list[Course]:
     gap = timedelta(gap_days)
     joined: list[_Doses] = []
     vague: list[Exposure] = []
-    spans = [(r.first_dose or last_dose, last_dose, r) for r in records if (last_dose := r.last_dose) is not None]
-    spans.sort(key=_first_day)
-    for start, end, record in spans:
+    for start, end, record in sorted(_dated(records), key=_first_day):
         if start.earliest != start.latest or end.earliest != end.latest:
             vague.append(record)
         elif joined and start.latest - (doses := joined[-1]).until < gap:
@@ -85,7 +83,15 @@ def _join(records: list[Exposure], gap_days: int) -> list[Course]:
     return [_course(doses) for doses in found]
 
 
-def _first_day(span: tuple[ClinicalDate, ClinicalDate, Exposure]) -> date:
+_Dated = tuple[ClinicalDate, ClinicalDate, Exposure]
+
+
+def _dated(records: list[Exposure]) -> list[_Dated]:
+    """Give the records with a date, each behind its first and its last dose."""
+    return [(r.first_dose or last_dose, last_dose, r) for r in records if (last_dose := r.last_dose) is not None]
+
+
+def _first_day(span: _Dated) -> date:
     return span[0].earliest
 
 
@@ -145,7 +151,7 @@ def _end(record: Exposure) -> ClinicalDate:
 
 
 def _course(records: list[Exposure]) -> Course:
-    dated = [(r.first_dose or last_dose, last_dose, r) for r in records if (last_dose := r.last_dose) is not None]
+    dated = _dated(records)
     closing = max(dated, key=_last_days)[2] if dated else records[0]
     ongoing = any(map(_ONGOING, records))
     reasons = [] if ongoing else [r.end_reason for r in (closing, *records) if r.end_reason is not None]
@@ -163,7 +169,7 @@ def _course(records: list[Exposure]) -> Course:
     )
 
 
-def _last_days(span: tuple[ClinicalDate, ClinicalDate, Exposure]) -> tuple[date, date]:
+def _last_days(span: _Dated) -> tuple[date, date]:
     return span[1].latest, span[1].earliest
 
 
