@@ -30,6 +30,7 @@ from fhir_mapping.model.patient import Allergy, Diagnosis, Person, Problem
 from fhir_mapping.model.results import DiseaseStatus, LabResult, SerologyResult
 from fhir_mapping.model.treatment import (
     CarTInfusion,
+    Dose,
     Exposure,
     OtherCellTherapy,
     Progression,
@@ -196,6 +197,7 @@ def build_history(
 
 # Facts that stand in the history as the readers found them
 _AS_THEY_ARE: Mapping[str, type] = {
+    "doses": Dose,
     "stem_cell_collections": StemCellCollection,
     "other_cell_therapies": OtherCellTherapy,
     "disease_statuses": DiseaseStatus,

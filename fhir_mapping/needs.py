@@ -37,8 +37,8 @@ class Need:
 
     The `helpful` ones may add to what is known, and nothing waits for them; but one that was answered in part has
     lost what might have counted. `observed` are the concepts that the Topic looks for among the observations,
-    `reported` those that it looks for among the reports, where not all of them. With `newest_alone`, older results say
-    nothing beside the newest of a test. With `of_medications`, nothing but empty lists proves nothing either.
+    `reported` those among the reports. With `newest_alone`, older results say nothing beside the newest of a test. With
+    `of_medications`, nothing but empty lists proves nothing either.
     """
 
     essential: tuple[str, ...]
@@ -72,18 +72,20 @@ NEEDS: Mapping[Topic, Need] = {
     Topic.PROPHYLAXIS: Need(_MEDICATION_LISTS, ("medicationDispenses",), of_medications=True),
     Topic.ALLERGIES: Need(("allergies", "conditions")),
     Topic.LABS: Need(("observations",), observed=_BLOOD, newest_alone=True),
-    Topic.SCREENING: Need(
-        ("observations",), ("reports", "serviceRequests"), (*_INFECTIONS, *_IMMUNE, "pneumococcal-titers")
-    ),
+    Topic.SCREENING: Need(("observations",), ("serviceRequests",), (*_INFECTIONS, *_IMMUNE, "pneumococcal-titers")),
     Topic.IMMUNITY: Need(("observations",), observed=("igg", "iga", "igm", "alc", *_MYELOMA_PROTEIN)),
-    Topic.RESPONSE: Need(("observations",), ("reports",), (_STATUS, *_MYELOMA_PROTEIN)),
+    Topic.RESPONSE: Need(("observations",), ("reports",), (_STATUS, *_MYELOMA_PROTEIN), (_STATUS,)),
     Topic.PERFORMANCE: Need(("observations",), observed=("ecog", "karnofsky")),
     Topic.VITAL_SIGNS: Need(("observations",), observed=("body-weight", "body-temperature")),
+    Topic.INFECTIONS: Need(("observations",), observed=("blood-culture", "respiratory-virus-nat", "body-temperature")),
+    Topic.BLOOD_COUNTS: Need(("observations",), observed=("anc", "platelets")),
     Topic.PLANS: Need(("serviceRequests", "appointments")),
     Topic.REFUSALS: Need(("serviceRequests", "flags"), ("conditions",)),
     Topic.TRIALS: Need(("researchSubjects",)),
     Topic.VACCINES: Need(("immunizations",)),
-    Topic.EYE_EXAMINATIONS: Need(("procedures", "reports"), ("appointments", "serviceRequests")),
+    Topic.EYE_EXAMINATIONS: Need(
+        ("procedures", "reports"), ("appointments", "serviceRequests"), reported=("eye-exam",)
+    ),
     Topic.EDUCATION: Need(("communications",), ("procedures",)),
     Topic.LINE_NUMBER: Need(("carePlans",)),
 }
@@ -92,6 +94,7 @@ NEEDS: Mapping[Topic, Need] = {
 GATE_TOPICS = frozenset({Topic.PATIENT, Topic.DIAGNOSIS})
 
 _CACHED_PICTURES = 512
+_OF_PROCEDURES = frozenset({"cpt", "snomed"})
 
 PATIENT_ID_HERE = "{{context.patientId}}"  # what each client replaces with the patient's id
 
@@ -135,9 +138,8 @@ def searches(catalog: Catalog, topics: Collection[Topic] = tuple(Topic)) -> dict
             found[key] = Search(kind, f"{kind}?patient={PATIENT_ID_HERE}")
     if "observations" in found:
         found["observations"] = _of_codes(found["observations"], {c for need in needs for c in need.observed}, catalog)
-    of_reports = [need.reported for need in needs if "reports" in need.keys]
-    if of_reports and all(of_reports):
-        found["reports"] = _of_codes(found["reports"], set().union(*of_reports), catalog)
+    if "reports" in found:
+        found["reports"] = _of_codes(found["reports"], {c for need in needs for c in need.reported}, catalog)
     return found
 
 
@@ -155,10 +157,16 @@ def observed_for(topics: frozenset[Topic]) -> Observed:
 
 
 def _codes_of(observed: AbstractSet[str], catalog: Catalog) -> list[str]:
-    """List the LOINC codes of some concepts, and the local ones of the site with their systems."""
-    wanted = [pair for pair, concepts in catalog.concept_codes["lab"].items() if concepts & observed]
-    local = (catalog.site_codes[pair] for pair in wanted if pair in catalog.site_codes and pair[0] != "loinc")
-    return sorted(code for system, code in wanted if system == "loinc") + sorted(map(_in_a_search, local))
+    """List the codes under which some concepts are recorded, and the local ones of the site with their systems.
+
+    Those are LOINC's for a test, and those of procedures for what was done: an eye examination.
+    """
+    codes = catalog.concept_codes
+    tests = {pair for pair, concepts in codes["lab"].items() if concepts & observed}
+    done = {pair for pair, concepts in codes["procedure"].items() if concepts & observed}
+    public = {pair for pair in tests if pair[0] == "loinc"} | {pair for pair in done if pair[0] in _OF_PROCEDURES}
+    local = (catalog.site_codes[pair] for pair in (tests | done) - public if pair in catalog.site_codes)
+    return sorted(code for _, code in public) + sorted(map(_in_a_search, local))
 
 
 def _in_a_search(token: str) -> str:

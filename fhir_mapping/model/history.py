@@ -25,6 +25,7 @@ from fhir_mapping.model.results import DiseaseStatus, Finding, LabResult, LabTes
 from fhir_mapping.model.treatment import (
     CarTInfusion,
     Course,
+    Dose,
     OtherCellTherapy,
     Progression,
     Recognition,
@@ -66,6 +67,7 @@ class TreatmentHistory:
     person: Person
     diagnosis: Diagnosis
     courses: tuple[Course, ...] = ()
+    doses: tuple[Dose, ...] = ()
     infusions: tuple[CarTInfusion, ...] = ()
     collections: tuple[TCellCollection, ...] = ()
     transplants: tuple[Transplant, ...] = ()

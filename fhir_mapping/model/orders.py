@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fhir_mapping.model.dates import ClinicalDate
+from fhir_mapping.model.treatment import UNNAMED_CELLS, Amount
 from fhir_mapping.model.vocabulary import Antigen, ChartText, Drug, DrugClass
 
 
@@ -30,6 +31,7 @@ class ProposedOrder:
 
     Such are those that are not selected, and those that may answer a rule but bring none up. `asks_for` are the
     concepts of the tests, vaccines, procedures and referrals that it asks for, e.g. "hiv-nat" or "vaccine-mmr-live".
+    Of a bispecific antibody, `amount` is that of the dose on the planned day, `every_days` the days between doses.
     """
 
     reference: ChartText
@@ -40,6 +42,8 @@ class ProposedOrder:
     systemic: bool
     label: ChartText
     asks_for: frozenset[str] = frozenset()
+    amount: Amount | None = None
+    every_days: int | None = None
 
     @property
     def is_car_t_step(self) -> bool:
@@ -50,6 +54,11 @@ class ProposedOrder:
     def is_car_t_infusion(self) -> bool:
         """Whether it is a CAR T product or its infusion."""
         return self.kind is _CAR_T_INFUSION or (self.drug is not None and self.drug.drug_class is _CAR_T)
+
+    @property
+    def therapy(self) -> str:
+        """Name the drug, or call it CAR T cells where a step towards them names none."""
+        return self.drug.name if self.drug is not None else UNNAMED_CELLS
 
     @property
     def needs_a_diagnosis(self) -> bool:

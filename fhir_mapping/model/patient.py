@@ -9,6 +9,8 @@ from fhir_mapping.model.vocabulary import Certainty
 
 # A B-cell malignancy besides the myeloma, against which CAR T cells are given too
 OTHER_B_CELLS = "other-b-cell-malignancy"
+# A clot in a vein or an artery at any time: immunoglobulin may bring on another
+THROMBOSIS = "thrombosis"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Allergen(StrEnum):
     TRIMETHOPRIM = "trimethoprim"
     ATOVAQUONE = "atovaquone"
     ACYCLOVIR = "acyclovir"
+    ENTECAVIR = "entecavir"
     UNKNOWN = "unknown"  # an entry that names nothing: it may be any of these
 
 
@@ -51,7 +54,8 @@ class Allergy:
 class Problem:
     """One entry of the problem list that some rule may ask about, by its concept, e.g. "hbv-chronic" or "crs".
 
-    `active` is unknown where the record does not say; an entry that is only suspected is possible.
+    `active` is unknown where the record does not say; an entry that is only suspected is possible. `is_silent` tells
+    that it says nothing at all of that, neither a status nor an end, as the diagnosis of an encounter may.
     """
 
     concept: str
@@ -60,3 +64,4 @@ class Problem:
     onset: ClinicalDate | None
     recorded: ClinicalDate | None
     source: SourceRef
+    is_silent: bool = False

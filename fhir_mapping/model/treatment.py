@@ -8,8 +8,9 @@ from fhir_mapping.model.dates import Answer, ClinicalDate
 from fhir_mapping.model.vocabulary import Antigen, Certainty, ChartText, Cover, Drug, Tier
 
 # Looking a member up in its Enum costs as much as a call in Python 3.11, and every rule asks of every course
-_STATED, _REPORTED = Certainty.STATED, Tier.REPORTED
+_STATED, _REPORTED, _PROVEN = Certainty.STATED, Tier.REPORTED, Tier.PROVEN
 _ORDERS = frozenset({"MedicationRequest", "MedicationDispense"})
+UNNAMED_CELLS = "CAR T cells"  # as cards call them where no product is named
 
 
 class SourceRef(NamedTuple):
@@ -44,6 +45,33 @@ class Exposure(NamedTuple):
     certainty: Certainty
     source: SourceRef
     end_reason: EndReason | None = None
+
+
+class Amount(NamedTuple):
+    """How much of a drug, as a record says it: in mg, in mg per kg of body weight, or both."""
+
+    mg: float | None = None
+    mg_per_kg: float | None = None
+
+
+class Dose(NamedTuple):
+    """The dose that a record of a bispecific antibody stands for, or the last one of several; see Exposure.
+
+    `amount` is None where the record names none, or none that can be read.
+    """
+
+    drug: Drug
+    on: ClinicalDate | None
+    amount: Amount | None
+    ongoing: bool
+    tier: Tier
+    certainty: Certainty
+    source: SourceRef
+
+    @property
+    def was_administered(self) -> bool:
+        """Whether the record is one of a dose that was given; a report or an order is not."""
+        return self.certainty is _STATED and self.tier is _PROVEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +111,11 @@ class CarTInfusion:
     def is_stated(self) -> bool:
         """Whether some record says that the cells were given, be it without a date; an order alone does not."""
         return self.certainty is Certainty.STATED and self.tier is not Tier.PRESUMPTIVE
+
+    @property
+    def name(self) -> str:
+        """Name the product, or call it CAR T cells."""
+        return self.product.name if self.product is not None else UNNAMED_CELLS
 
     def targets(self, antigen: Antigen) -> Answer:
         """Whether the cells bind this antigen; unknown without a product."""

@@ -118,6 +118,8 @@ class Topic(StrEnum):
     RESPONSE = "response"
     PERFORMANCE = "performance status"
     VITAL_SIGNS = "weight and temperature"
+    INFECTIONS = "cultures, virus tests and temperature"
+    BLOOD_COUNTS = "blood counts over time"
     PLANS = "planned steps and referrals"
     REFUSALS = "what was declined"
     TRIALS = "clinical trials"

@@ -71,11 +71,6 @@ def counts(resource: wire.Resource, said: bool | None, context: Context) -> bool
     return said and context.certainty(resource) is Certainty.STATED
 
 
-def is_education(concept: wire.Concept | None, context: Context) -> bool:
-    """Whether a concept says that patient or family were taught about the treatment, by its code or its words."""
-    return concept is not None and teaches((concept,), context.catalog)
-
-
 def read_trial(subject: wire.ResearchSubject, context: Context) -> Iterator[TrialEnrolment]:
     """Turn one research subject into a fact; its status counts no longer than its period."""
     period = subject.period or wire.NO_PERIOD

@@ -16,7 +16,7 @@ from fhir_mapping.elements import Concepts, concepts_in
 from fhir_mapping.model.care import Refusal, RefusedTherapy
 from fhir_mapping.model.dates import Answer, ClinicalDate
 from fhir_mapping.model.history import DataGap, GapCode
-from fhir_mapping.model.patient import OTHER_B_CELLS, Allergen, Allergy, Problem
+from fhir_mapping.model.patient import OTHER_B_CELLS, THROMBOSIS, Allergen, Allergy, Problem
 from fhir_mapping.model.treatment import (
     CarTInfusion,
     Progression,
@@ -50,6 +50,8 @@ _NO_PROBLEM = _MYELOMA | {
     "sulfonamide-allergy",
     "comfort-care",
 }
+# Problems that whole families of codes stand for, and the pages that tell them
+_BY_FAMILY = {OTHER_B_CELLS: "other_b_cell_malignancy", THROMBOSIS: "thrombosis"}
 _CACHED_PROBLEMS = 4_096
 _CACHED_ALLERGIES = 4_096
 _BARRED = {
@@ -57,6 +59,7 @@ _BARRED = {
     Allergen.TRIMETHOPRIM: set[str](),
     Allergen.ATOVAQUONE: {"atovaquone"},
     Allergen.ACYCLOVIR: {"acyclovir", "valacyclovir"},
+    Allergen.ENTECAVIR: {"entecavir"},
 }
 
 
@@ -140,9 +143,10 @@ def _meaning(code: wire.Concept, catalog: Catalog) -> _Meaning:
     """Say what a code or text stands for; read once, since a chart repeats its conditions."""
     concepts = catalog.condition(code)
     problems = dict.fromkeys(sorted(concepts - _NO_PROBLEM), Certainty.STATED)
-    other = _other_b_cells(code, catalog, in_words=not concepts)
-    if other is not None:
-        problems[OTHER_B_CELLS] = other
+    for problem, page in _BY_FAMILY.items():
+        said = _of_family(page, code, catalog, in_words=not concepts)
+        if said is not None:
+            problems[problem] = said
     refused = frozenset().union(*(refused_in(text, catalog) for text in texts_of(code)))
     return _Meaning(concepts, tuple(problems.items()), tuple(sorted(refused)))
 
@@ -152,20 +156,20 @@ def _is_current(condition: wire.Condition, context: Context) -> bool:
     return not is_over and context.certainty(condition) is Certainty.STATED
 
 
-def _other_b_cells(code: wire.Concept, catalog: Catalog, *, in_words: bool) -> Certainty | None:
-    """Say how sure a B-cell malignancy besides the myeloma is; words count where no code is known."""
-    prefixes = tuple(catalog.recognition["other_b_cell_malignancy"]["icd10cm_prefixes"])
+def _of_family(page: str, code: wire.Concept, catalog: Catalog, *, in_words: bool) -> Certainty | None:
+    """Say how sure a problem is that a whole family of codes stands for; words count where no code is known."""
+    prefixes = tuple(catalog.recognition[page]["icd10cm_prefixes"])
     if any(system == "icd10cm" and plain.startswith(prefixes) for system, plain in codings_of(code)):
         return Certainty.STATED
-    said = {_b_cell_words(catalog).said_in(text) for text in texts_of(code)} if in_words else set()
+    said = {_words_of(page, catalog).said_in(text) for text in texts_of(code)} if in_words else set()
     if Said.STATED in said:
         return Certainty.STATED
     return Certainty.POSSIBLE if Said.UNCLEAR in said else None
 
 
-@lru_cache(maxsize=1)
-def _b_cell_words(catalog: Catalog) -> DiagnosisWords:
-    return read_diagnosis(catalog.recognition["other_b_cell_malignancy"])
+@lru_cache(maxsize=len(_BY_FAMILY))
+def _words_of(page: str, catalog: Catalog) -> DiagnosisWords:
+    return read_diagnosis(catalog.recognition[page])
 
 
 def _history_of_cells(
@@ -191,10 +195,11 @@ def _problems(
     onset_day = condition.onset_date_time or (condition.onset_period or wire.NO_PERIOD).start
     onset = context.past_day(onset_day, "Condition")
     active = _active(condition, context)
+    is_silent = not any(_codes(condition.clinical_status)) and not _names_an_end(condition)
     source = source_of(condition, recorded)
     for concept, said in meaning.problems:
         sure = Certainty.POSSIBLE if Certainty.POSSIBLE in {said, certainty} else Certainty.STATED
-        yield Problem(concept, active, sure, onset, recorded, source)
+        yield Problem(concept, active, sure, onset, recorded, source, is_silent)
 
 
 def _active(condition: wire.Condition, context: Context) -> Answer:
@@ -286,10 +291,17 @@ def _is_in_comfort_care(condition: wire.Condition, code: wire.Concept, context: 
     """Whether an entry says so for certain, and of today: behind the gate that it closes, nothing is said any more."""
     if not (_codes(condition.clinical_status) <= _CURRENT and _codes(condition.verification_status) <= _CERTAIN):
         return False
+    return (
+        not _names_an_end(condition)
+        and context.certainty(condition) is Certainty.STATED
+        and _means_comfort_care(code, context.catalog)
+    )
+
+
+def _names_an_end(condition: wire.Condition) -> bool:
+    """Whether an entry says in any form that the problem has ended, or will."""
     ends = (condition.abatement_period, condition.abatement_string, condition.abatement_age, condition.abatement_range)
-    if condition.abatement_date_time is not None or any(end is not UNSET for end in ends):
-        return False
-    return context.certainty(condition) is Certainty.STATED and _means_comfort_care(code, context.catalog)
+    return condition.abatement_date_time is not None or any(end is not UNSET for end in ends)
 
 
 @lru_cache(maxsize=_CACHED_PROBLEMS)

@@ -10,6 +10,7 @@ from fhir_mapping.model.care import PlannedCare
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.treatment import (
     CarTInfusion,
+    Dose,
     EndReason,
     Exposure,
     OtherCellTherapy,
@@ -18,6 +19,7 @@ from fhir_mapping.model.treatment import (
     UnrecognisedTreatment,
 )
 from fhir_mapping.model.vocabulary import Certainty, Drug, DrugClass, Tier
+from fhir_mapping.readers.amounts import amount_of
 from fhir_mapping.readers.context import Context, Standing, medication_of, source_of
 from fhir_mapping.readers.doses import doses_of, in_force, starts_ahead
 from fhir_mapping.readers.linked import orders_of
@@ -26,14 +28,23 @@ from fhir_mapping.readers.reasons import end_reason
 from fhir_mapping.readers.routes import dosages_of, is_systemic
 from fhir_mapping.readers.standings import standing_of
 
-Fact = Exposure | CarTInfusion | SupportiveCare | Progression | UnrecognisedTreatment | OtherCellTherapy | PlannedCare
+Fact = (
+    Exposure
+    | Dose
+    | CarTInfusion
+    | SupportiveCare
+    | Progression
+    | UnrecognisedTreatment
+    | OtherCellTherapy
+    | PlannedCare
+)
 
 _PRESUMED = frozenset({wire.MedicationRequest, wire.MedicationDispense})
 # Looking a member up in its Enum costs as much as a call in Python 3.11, and these are wanted for every record
 _ENDED, _ON_HOLD, _NOT_GIVEN, _PLANNED = Standing.ENDED, Standing.ON_HOLD, Standing.NOT_GIVEN, Standing.PLANNED
 _ACTIVE = Standing.ACTIVE
 _POSSIBLE, _STATED, _PROVEN = Certainty.POSSIBLE, Certainty.STATED, Tier.PROVEN
-_CAR_T, _STEROID = DrugClass.CAR_T, DrugClass.STEROID
+_CAR_T, _STEROID, _BISPECIFIC = DrugClass.CAR_T, DrugClass.STEROID, DrugClass.BISPECIFIC
 
 
 def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]:
@@ -53,7 +64,7 @@ def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]
     if standing is _ENDED and type(use) is wire.MedicationAdministration:
         dose = _plain_dose(use, match, concept, context)
         if dose is not None:
-            return (dose,)
+            return dose
     plans = _planned_cells(use, match, standing, context) if type(use) is wire.MedicationRequest else ()
     if type(use) in _PRESUMED and (standing is _ON_HOLD or not context.linked.not_taken.isdisjoint(orders_of(use))):
         return plans  # an order that waits, or that the patient does not follow, is neither a dose nor cover
@@ -68,7 +79,7 @@ def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]
 
 def _plain_dose(
     use: wire.MedicationAdministration, match: DrugMatch, concept: wire.Concept, context: Context
-) -> Exposure | None:
+) -> tuple[Exposure] | tuple[Exposure, Dose] | None:
     """Read a dose with nothing to it but a drug and a day, as most are: without detours. None for any other."""
     if (
         len(match.drugs) != 1
@@ -87,7 +98,11 @@ def _plain_dose(
         return None
     on = context.past_day(use.effective_date_time, "MedicationAdministration")
     context.recognised += match.recognised
-    return Exposure(drug, on, on, False, True, _PROVEN, _STATED, source_of(use, on))
+    source = source_of(use, on)
+    exposure = Exposure(drug, on, on, False, True, _PROVEN, _STATED, source)
+    if drug.drug_class is not _BISPECIFIC:
+        return (exposure,)
+    return (exposure, Dose(drug, on, amount_of(use, context.catalog), False, _PROVEN, _STATED, source))
 
 
 def _planned_cells(
@@ -131,6 +146,7 @@ def _read_known(
     is_order = type(use) is wire.MedicationRequest
     was_missed = is_order and not context.linked.missed.isdisjoint(orders_of(use))
     context.recognised += match.recognised
+    sure = _POSSIBLE if standing is _ON_HOLD else certainty  # given only if some other record says so
     for drug in match.drugs:
         if drug.drug_class is _CAR_T and not was_missed:
             yield from _read_car_t(use, drug, standing, certainty, tier, first, context)
@@ -141,11 +157,12 @@ def _read_known(
         if drug.covers or not drug.antimyeloma:
             in_use = in_force(use, standing, certainty, context)
             since = None if tier is Tier.PRESUMPTIVE else first
-            sure = _POSSIBLE if standing is _ON_HOLD else certainty
             yield SupportiveCare(drug, in_use, last, not is_local, sure, source, since)
         if not drug.antimyeloma or was_missed or is_local:
             continue
         reason = end_reason(use, context, ended=standing is _ENDED)
+        if drug.drug_class is _BISPECIFIC:
+            yield Dose(drug, last, amount_of(use, context.catalog), ongoing, tier, sure, source)
         yield Exposure(
             drug=drug,
             first_dose=first,
@@ -153,8 +170,7 @@ def _read_known(
             ongoing=ongoing,
             ended=standing is _ENDED,
             tier=tier,
-            # A drug on hold was given only if some other record says so
-            certainty=_POSSIBLE if standing is _ON_HOLD else certainty,
+            certainty=sure,
             source=source,
             end_reason=reason,
         )

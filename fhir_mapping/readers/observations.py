@@ -47,7 +47,7 @@ def read_observations(observations: Iterable[wire.Observation], context: Context
         if wanted is None or only is None:
             yield from read_observation(observation, context)
         elif only in wanted.newest:
-            when = _when(observation)
+            when = observation.effective_date_time or _when(observation)  # most have the first
             on = parse(when, zone) if when is not None else None
             # One without a date may be the newest of all
             series[only].append((on.latest if on is not None else date.max, observation))

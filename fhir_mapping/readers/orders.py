@@ -9,6 +9,7 @@ from fhir_mapping.catalog.loader import texts_of
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.orders import OrderKind, ProposedOrder
 from fhir_mapping.model.vocabulary import ChartText, Drug, DrugClass
+from fhir_mapping.readers.amounts import Regimen, regimen_of
 from fhir_mapping.readers.context import Context, label_of, medication_of, source_of
 from fhir_mapping.readers.doses import planned_start
 from fhir_mapping.readers.procedures import ProcedureMatch, match_procedure
@@ -109,8 +110,11 @@ def _order(
 ) -> ProposedOrder:
     """Make the proposed order; one that asks for nothing that is watched is context alone."""
     dosages: tuple[wire.Dosage, ...] = ()
+    regimen = Regimen()
     if isinstance(order, wire.MedicationRequest):
         dosages = dosages_of(order)
+        if drug is not None and drug.drug_class is DrugClass.BISPECIFIC:
+            regimen = regimen_of(order, context.catalog)
         planned = planned_start(order, dosages)
         label = label_of(concept) or ChartText((order.medication_reference or wire.Reference()).display or "")
     else:
@@ -125,6 +129,8 @@ def _order(
         systemic=is_systemic(concept, dosages, context),
         label=label,
         asks_for=asks_for,
+        amount=regimen.amount,
+        every_days=regimen.every_days,
     )
 
 

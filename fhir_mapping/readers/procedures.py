@@ -1,15 +1,18 @@
-"""Procedure: CAR T infusions, transplants, collections of cells, and drugs that are coded as procedures."""
+"""Procedure: CAR T infusions, transplants, collections of cells, drugs coded as procedures, eye examinations."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from fhir_mapping import wire
+from fhir_mapping.catalog.care_words import teaches
 from fhir_mapping.catalog.loader import Catalog, DrugMatch, texts_of
 from fhir_mapping.catalog.texts import has_phrase, words
+from fhir_mapping.model.care import Education, EyeExamination
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.treatment import (
     CarTInfusion,
+    Dose,
     Exposure,
     OtherCellTherapy,
     SourceRef,
@@ -21,6 +24,7 @@ from fhir_mapping.model.treatment import (
 )
 from fhir_mapping.model.vocabulary import Certainty, Drug, DrugClass, Tier
 from fhir_mapping.readers.context import Context, Standing, label_of, source_of
+from fhir_mapping.readers.reports import names_eye_examination
 
 _PROCEDURE = {
     "in-progress": Standing.ACTIVE,
@@ -37,6 +41,8 @@ _TRANSPLANTS = {
     "allogeneic-stem-cell-transplant": TransplantKind.ALLOGENEIC,
     "stem-cell-transplant": TransplantKind.UNKNOWN,
 }
+# Of care beside the treatment: an examination that was stopped is none, and neither is teaching that only began
+_COUNTS = {EyeExamination: frozenset({"completed", "in-progress"}), Education: frozenset({"completed"})}
 _CACHED_PROCEDURES = 4_096
 _Cells = CarTInfusion | Transplant | TCellCollection | StemCellCollection
 
@@ -217,13 +223,21 @@ def _products(drugs: tuple[Drug, ...]) -> tuple[Drug, ...]:
 
 def read_procedure(
     procedure: wire.Procedure, context: Context
-) -> Iterator[_Cells | Exposure | OtherCellTherapy | UnrecognisedTreatment]:
+) -> Iterator[_Cells | Exposure | Dose | OtherCellTherapy | UnrecognisedTreatment | EyeExamination | Education]:
     """Turn one procedure into facts; one that was prepared or not done yields none."""
     match = match_procedure(procedure.code, context.catalog) if procedure.code is not None else None
     standing = _PROCEDURE.get(procedure.status or "", Standing.POSSIBLE)
     if procedure.not_done or procedure.not_performed:
         standing = Standing.NOT_GIVEN
-    if match is None or procedure.code is None or (standing is Standing.PLANNED or standing is Standing.NOT_GIVEN):
+    if procedure.code is None or standing is Standing.PLANNED or standing is Standing.NOT_GIVEN:
+        return
+    if match is None:
+        kinds = _care_kinds(procedure.code, context.catalog)
+        kinds = [kind for kind in kinds if procedure.status in _COUNTS[kind]] if kinds else kinds
+        if kinds and context.certainty(procedure) is Certainty.STATED:
+            on = _performed(procedure, context)
+            source = source_of(procedure, on)
+            yield from [kind(on, source) for kind in kinds]
         return
     performed = _performed(procedure, context)
     is_possible = match.certainty is Certainty.POSSIBLE
@@ -236,6 +250,8 @@ def read_procedure(
     if match.is_unrecognised and not match.has_cells:
         yield UnrecognisedTreatment(label_of(procedure.code), match.may_be_cell_therapy, source)
     for drug in match.drugs:
+        if drug.drug_class is DrugClass.BISPECIFIC:
+            yield Dose(drug, performed, None, False, Tier.PROVEN, certainty, source)
         yield Exposure(
             drug=drug,
             first_dose=performed,
@@ -246,6 +262,17 @@ def read_procedure(
             certainty=certainty,
             source=source,
         )
+
+
+@lru_cache(maxsize=_CACHED_PROCEDURES)
+def _care_kinds(code: wire.Concept, catalog: Catalog) -> Sequence[type[EyeExamination | Education]]:
+    """Say which care beside the treatment a procedure is, where it is some."""
+    kinds: list[type[EyeExamination | Education]] = []
+    if names_eye_examination(code, catalog):
+        kinds.append(EyeExamination)
+    if teaches((code,), catalog):
+        kinds.append(Education)
+    return tuple(kinds)
 
 
 def _cells(

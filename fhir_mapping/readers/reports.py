@@ -28,7 +28,7 @@ def read_report(
     """Turn one final report into facts; the free text of its conclusion is never read."""
     if report.status not in _REPORTS:
         return
-    is_eye_examination = report.code is not None and _is_eye_examination(report.code, context.catalog)
+    is_eye_examination = report.code is not None and names_eye_examination(report.code, context.catalog)
     concluded = concepts_in(report.conclusion_code)
     if not concluded.is_whole:
         context.gaps.append(DataGap(GapCode.PRUNED, "DiagnosticReport"))
@@ -65,8 +65,8 @@ def _is_disease_status(report: wire.DiagnosticReport, catalog: Catalog) -> bool:
 
 
 @lru_cache(maxsize=_CACHED_CODES)
-def _is_eye_examination(code: wire.Concept, catalog: Catalog) -> bool:
-    """Whether a report is one of an eye examination, by its code or by its name."""
+def names_eye_examination(code: wire.Concept, catalog: Catalog) -> bool:
+    """Whether a report or a procedure is an eye examination, by its code or by its name."""
     meaning = meaning_of(code, catalog)
     if meaning is not None and meaning.is_eye_examination:
         return True

@@ -16,6 +16,7 @@ from fhir_mapping.readers.results import Valued, count_of_values, names_of, page
 from fhir_mapping.readers.wording import LONGEST_TEXT, Vocabulary, read_vocabulary
 
 _CACHED_TEXTS = 1_024
+_PAGES_OF_SOME_TESTS = ("finding_words_of_immunity", "finding_words_of_cultures")
 
 
 class _Said(NamedTuple):
@@ -85,11 +86,12 @@ def _said_by_value(item: Valued, test: str, catalog: Catalog) -> _Said:
 @cache
 def _vocabulary(test: str) -> Vocabulary:
     """Give the words in which a test is answered: those of all tests, and the names of this one, which add nothing."""
-    common, immunity = page("finding_words"), page("finding_words_of_immunity")
-    pages = [common, immunity] if test in immunity["tests"] else [common]
-    fillers = {word for name in names_of(test) for word in words(name)}
+    common, own = page("finding_words"), (page(name) for name in _PAGES_OF_SOME_TESTS)
+    pages = [common, *(p for p in own if test in p["tests"])]
+    fillers = [word for p in pages for word in p.get("fillers", ())]
+    fillers += {word for name in names_of(test) for word in words(name)}
     phrases = {finding.value: [phrase for p in pages for phrase in p.get(finding, ())] for finding in Finding}
-    return read_vocabulary({**common, **phrases, "fillers": [*common["fillers"], *fillers]}, Finding, Finding.NEGATIVE)
+    return read_vocabulary({**common, **phrases, "fillers": fillers}, Finding, Finding.NEGATIVE)
 
 
 @lru_cache(maxsize=_CACHED_TEXTS)

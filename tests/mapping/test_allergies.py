@@ -6,12 +6,13 @@ import pytest
 
 from fhir_mapping.model.history import GapCode
 from fhir_mapping.model.patient import Allergen
-from tests.build import RXNORM, SNOMED, Resource, allergy, card, coded, infusion
+from tests.build import RXNORM, SNOMED, Resource, allergy, card, coded, infusion, lab
 from tests.mapping.reading import gaps, read
 from tests.rules.table import drafts_in, view
 
 SULFONAMIDE, UNKNOWN = Allergen.SULFONAMIDE, Allergen.UNKNOWN
 INFUSED = infusion("2026-05-04")
+IGG = lab("2465-3", 720, "mg/dL", "2026-11-02")  # so that none is offered to be drawn
 
 
 def reacted_to(*substances: Any, code: Any = None) -> Resource:
@@ -54,7 +55,7 @@ def test_an_entry_that_names_nothing_is_a_gap_and_bars_every_draft(unclear: Reso
     assert [one.allergen for one in history.allergies] == [UNKNOWN]
     assert GapCode.UNREADABLE in gaps(history)
 
-    shown = view([INFUSED, unclear])
+    shown = view([INFUSED, IGG, unclear])
 
     for rule in ("R15", "R16"):
         assert not drafts_in(card(shown, rule))

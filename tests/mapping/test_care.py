@@ -7,7 +7,7 @@ import pytest
 from fhir_mapping.model.care import RefusedTherapy
 from fhir_mapping.model.dates import Answer
 from fhir_mapping.model.history import GapCode
-from tests.build import Resource
+from tests.build import SNOMED, Resource, procedure
 from tests.mapping.care_builders import MODIFIED, care_plan, communication, document, episode, flag, text, trial
 from tests.mapping.reading import gaps, read, span
 
@@ -148,6 +148,24 @@ def test_a_document_counts_while_it_stands(status: str | None, content: str | No
 def test_any_element_may_say_that_it_is_teaching(record: Resource) -> None:
     (taught,) = read(record).education
     assert (taught.on, taught.source.on) == (span("2026-11-10"), span("2026-11-10"))
+
+
+@pytest.mark.parametrize(
+    ("record", "counts"),
+    [
+        (procedure("311401005", "2026-11-10", system=SNOMED), True),
+        (procedure("", "2026-11-10") | {"code": text("CAR T patient education")}, True),
+        (procedure("311401005", "2026-11-10", "in-progress", system=SNOMED), False),
+        (procedure("311401005", "2026-11-10", "not-done", system=SNOMED), False),
+        (procedure("311401005", "2026-11-10", "unknown", system=SNOMED), False),
+        (procedure("311401005", "2026-11-10", system=SNOMED, notDone=True), False),
+        (procedure("311401005", "2026-11-10", system=SNOMED, **MODIFIED), False),
+        (procedure("", "2026-11-10") | {"code": text("Diabetes education")}, False),
+    ],
+)
+def test_teaching_may_be_a_procedure_that_was_done(record: Resource, counts: bool) -> None:
+    history = read(record)
+    assert [taught.on for taught in history.education] == ([span("2026-11-10")] if counts else [])
 
 
 @pytest.mark.parametrize(

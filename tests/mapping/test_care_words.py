@@ -4,14 +4,12 @@ import msgspec
 import pytest
 
 from fhir_mapping import wire
-from fhir_mapping.catalog.care_words import care_words, line_number_in, refused_in
+from fhir_mapping.catalog.care_words import care_words, line_number_in, refused_in, teaches
 from fhir_mapping.catalog.loader import load
 from fhir_mapping.model.care import RefusedTherapy
-from fhir_mapping.readers.care import is_education
-from fhir_mapping.readers.context import Context
-from tests.build import AS_OF, LOINC, SNOMED, Resource, coded
+from tests.build import LOINC, SNOMED, Resource, coded
 from tests.mapping.care_builders import communication, document, text
-from tests.mapping.reading import ZONE, read
+from tests.mapping.reading import read
 
 CAR_T, ENGAGER = RefusedTherapy.CAR_T, RefusedTherapy.T_CELL_ENGAGER
 
@@ -48,13 +46,9 @@ CAR_T, ENGAGER = RefusedTherapy.CAR_T, RefusedTherapy.T_CELL_ENGAGER
 )
 def test_teaching_is_what_codes_or_words_say(concept: Resource, is_it: bool) -> None:
     as_read = msgspec.convert(concept, wire.Concept)
-    assert is_education(as_read, Context(load(), AS_OF, ZONE)) is is_it
+    assert teaches((as_read,), load()) is is_it
     history = read(communication() | {"topic": concept}, document() | {"type": concept})
     assert len(history.education) == 2 * is_it
-
-
-def test_nothing_is_no_teaching() -> None:
-    assert not is_education(None, Context(load(), AS_OF, ZONE))
 
 
 @pytest.mark.parametrize(

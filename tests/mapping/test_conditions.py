@@ -364,6 +364,8 @@ def test_a_code_of_hospice_care_counts_unless_its_words_say_otherwise(text: str 
         pytest.param({"text": "Mepron"}, Allergen.ATOVAQUONE, id="atovaquone by brand"),
         pytest.param({"text": "Malarone"}, Allergen.ATOVAQUONE, id="atovaquone with proguanil"),
         pytest.param(coded(RXNORM, "60212"), Allergen.ATOVAQUONE, id="atovaquone by code"),
+        pytest.param({"text": "Baraclude 0.5 mg"}, Allergen.ENTECAVIR, id="entecavir by brand"),
+        pytest.param(coded(RXNORM, "306266"), Allergen.ENTECAVIR, id="entecavir by code"),
         pytest.param({"text": "Sulfites"}, None, id="sulfites"),
         pytest.param({"text": "Sulfate"}, None, id="sulfate"),
         pytest.param({"text": "Trimethoprim"}, Allergen.TRIMETHOPRIM, id="the other ingredient"),

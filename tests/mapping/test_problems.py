@@ -291,3 +291,21 @@ def test_a_problem_may_say_that_redirection_is_refused(words: str, more: Resourc
 
     assert {refusal.therapy.value for refusal in history.refusals} == therapies
     assert all(refusal.on == span("2026-03-02") for refusal in history.refusals)
+
+
+@pytest.mark.parametrize(
+    ("more", "says_nothing"),
+    [
+        ({}, True),
+        ({"clinicalStatus": {}}, True),
+        (clinically("active"), False),
+        (clinically("resolved"), False),
+        ({"abatementDateTime": "2026-03-09"}, False),
+        ({"abatementString": "last week"}, False),
+        ({"abatementPeriod": {"end": "2026-03-09"}}, False),
+    ],
+)
+def test_an_entry_may_say_nothing_of_how_the_problem_stands(more: Resource, says_nothing: bool) -> None:
+    (found,) = read(problem(coded(ICD10CM, "J18.9"), **more)).problems
+
+    assert found.is_silent is says_nothing

@@ -48,6 +48,8 @@ def only(*resources: Resource) -> SerologyResult:
         ("35275-7", "measles-titer"),
         ("26643-7", "tetanus-titer"),
         ("42366-5", "pneumococcal-titers"),
+        ("600-7", "blood-culture"),
+        ("34487-9", "respiratory-virus-nat"),
     ],
 )
 def test_each_test_is_known_by_its_code(code: str, test: str) -> None:
@@ -122,6 +124,50 @@ def test_a_text_with_a_word_that_is_not_understood_is_left_open_and_said_to_be_u
     history = read(result_of(HBV_DNA, valueString=text))
     assert [result.finding for result in history.serology] == [OPEN]
     assert gaps(history) == {GapCode.UNREADABLE}
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        ("Positive", POSITIVE),
+        ("Staphylococcus aureus", POSITIVE),
+        ("Escherichia coli (ESBL)", POSITIVE),
+        ("Growth of Klebsiella pneumoniae", POSITIVE),
+        ("Gram-positive cocci in clusters", POSITIVE),
+        ("Positive for gram negative rods in 1 of 2 bottles", POSITIVE),
+        ("No growth", NEGATIVE),
+        ("No growth at 5 days", NEGATIVE),
+        ("NO GROWTH TO DATE", NEGATIVE),
+        ("No growth after 5 days. Final report", NEGATIVE),
+        ("No organisms isolated", NEGATIVE),
+        ("Coagulase-negative staphylococcus", OPEN),  # "negative" beside a germ, and often a contaminant
+        ("Contaminated", OPEN),
+        ("No staphylococcus isolated", OPEN),
+        ("See microbiology report", OPEN),
+    ],
+)
+def test_a_culture_tells_what_grew(text: str, finding: Finding) -> None:
+    assert [result.finding for result in read(result_of("600-7", valueString=text)).serology] == [finding]
+
+
+@pytest.mark.parametrize("text", ["No growth", "Staphylococcus aureus"])
+def test_what_grew_says_nothing_of_another_test(text: str) -> None:
+    assert [result.finding for result in read(result_of(HBSAG, valueString=text)).serology] == [OPEN]
+
+
+@pytest.mark.parametrize(
+    ("name", "test"),
+    [
+        ("Blood culture", "blood-culture"),
+        ("Respiratory pathogen panel", "respiratory-virus-nat"),
+        ("SARS-CoV-2 RNA", "respiratory-virus-nat"),
+        ("Respiratory virus PCR, nasopharyngeal swab", "respiratory-virus-nat"),
+    ],
+)
+def test_a_culture_or_a_test_for_viruses_may_come_in_words(name: str, test: str) -> None:
+    named = result_of(valueString="Positive") | {"code": {"text": name}}
+
+    assert [(result.test, result.finding) for result in read(named).serology] == [(test, POSITIVE)]
 
 
 @pytest.mark.parametrize(
