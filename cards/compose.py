@@ -94,14 +94,16 @@ def compose(
     if not evaluation.gate.is_open:
         foreign = GapPlan((), (), evaluation.results, (), (), (), other_patient=True)
         return Plan((), foreign if history.foreign_orders else None)
-    cards = sorted(_join(_on_one_day(_not_suppressed(evaluation.results)), presentation.bundles), key=_place)
+    # Most rules have nothing to do with most orders
+    concerned = [result for result in evaluation.results if result.conclusion.outcome is not _NOT_APPLICABLE]
+    cards = sorted(_join(_on_one_day(_not_suppressed(concerned)), presentation.bundles), key=_place)
     new: list[CardPlan] = []
     repeated: list[CardPlan] = []
     for card in cards:
         is_known = is_repeat is not None and card.indicator != _CRITICAL and is_repeat(card)
         (repeated if is_known else new).append(card)
     shown = _capped(new, presentation.cap.other_cards.value)
-    return Plan(shown, _gap(evaluation, history), tuple([card.code for card in repeated]))
+    return Plan(shown, _gap(evaluation, concerned, history), tuple([card.code for card in repeated]))
 
 
 def indicator_of(result: Result) -> str:
@@ -109,7 +111,7 @@ def indicator_of(result: Result) -> str:
     return result.active.text.cards[result.conclusion.variant].indicator
 
 
-def _not_suppressed(results: tuple[Result, ...]) -> list[Result]:
+def _not_suppressed(results: list[Result]) -> list[Result]:
     flagged = [result for result in results if result.conclusion.outcome is _FLAGGED]
     if not flagged:
         return flagged
@@ -226,7 +228,7 @@ def _is_said(result: Result) -> bool:
     return result.active.text.shows_unknown(item.key for item in result.conclusion.missing)
 
 
-def _gap(evaluation: Evaluation, history: TreatmentHistory) -> GapPlan | None:
+def _gap(evaluation: Evaluation, concerned: list[Result], history: TreatmentHistory) -> GapPlan | None:
     """Plan the data-gap card where a rule that matters could not be decided, or what it reads was not all there.
 
     A rule that something on record satisfies is not disturbed by what else could not be read, except by what
@@ -239,10 +241,8 @@ def _gap(evaluation: Evaluation, history: TreatmentHistory) -> GapPlan | None:
     undecided: list[Result] = []
     others: list[Result] = []
     unread: set[Topic] = set()
-    for result in evaluation.results:
+    for result in concerned:
         outcome = result.conclusion.outcome
-        if outcome is _NOT_APPLICABLE:
-            continue
         is_undecided = outcome is _CANNOT_TELL and bool(gate_misses or result.fault or _is_said(result))
         if is_undecided:
             undecided.append(result)

@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from cards.dose_lines import dose_lines
 from cards.finding import Outcome
 from cards.knowledge.loader import FOR_REVIEWERS, ActiveRule, Knowledge
 from cards.knowledge.reviewing import DEFINITIONS, Item, ReviewFiles, RuleCases, Statement
 from cards.knowledge.texts import Setting, Source
+from cards.label_doses import LabelDoses
 from cards.labels import Label
 
 _OURS = "OURS"
@@ -137,6 +139,12 @@ def labels_of(active: ActiveRule) -> tuple[Label, ...]:
     return labels
 
 
+def doses_of(active: ActiveRule) -> tuple[LabelDoses, ...]:
+    """Give what labels say of doses, where a rule asks for it."""
+    doses: Mapping[str, LabelDoses] = getattr(active.settings, "doses", {})
+    return tuple(doses.values())
+
+
 def label_line(label: Label) -> str:
     """Write a label with its date, source, and who vouches for it up to when."""
     beside = "".join(f" with {' or '.join(sorted(partners))}" for partners in label.beside)
@@ -166,7 +174,9 @@ def cited(active: ActiveRule) -> tuple[str, ...]:
     evidence = (line.source for line in text.evidence)
     numbers = (setting.source for setting in text.settings.values())
     labels = (label.source for label in labels_of(active))
-    return tuple(dict.fromkeys([*text.sources, *evidence, *numbers, *labels]))
+    restarts = (row.printed.source for label in doses_of(active) for row in label.restarts)
+    less_often = (row.printed.source for label in doses_of(active) for row in label.less_often)
+    return tuple(dict.fromkeys([*text.sources, *evidence, *numbers, *labels, *restarts, *less_often]))
 
 
 def source_line(source: Source) -> str:
@@ -208,6 +218,9 @@ def _of_rule(active: ActiveRule, knowledge: Knowledge, files: ReviewFiles) -> It
     if labels := labels_of(active):
         yield "\nLabels:\n\n"
         yield from (f"- {label_line(label)}\n" for label in labels)
+    if doses := doses_of(active):
+        yield "\nDoses of labels:\n\n"
+        yield from (f"- {line}\n" for label in doses for line in dose_lines(label))
     yield "\nEvidence:\n\n"
     yield from (f"- {line.says} ({line.source})\n" for line in text.evidence)
     yield "\nSources:\n\n"

@@ -11,10 +11,13 @@ from typing import Any
 import msgspec
 
 from cards.finding import Hook
+from cards.knowledge.loader import load
+from cards.knowledge.own import with_rules_on
 from cards.orders import Ordering
 from cds_service.app import make_assessor
 from cds_service.assess import Assessment, Assessor, assess
 from cds_service.callers import Caller
+from cds_service.services import topics_asked
 from cds_service.settings import Settings
 from tests import canary
 
@@ -67,6 +70,7 @@ KEYS = {
     "Immunization": "immunizations",
     "Appointment": "appointments",
     "ResearchSubject": "researchSubjects",
+    "Communication": "communications",
     "Flag": "flags",
     "CarePlan": "carePlans",
 }
@@ -188,6 +192,41 @@ def lab(code: str, value: float, unit: str, on: str | None, status: str = "final
     return _resource("Observation", members, more)
 
 
+# The usual code of each test for an infection or for antibodies that tests name
+TEST_CODES = {
+    "hbsag": "5196-1",
+    "anti-hbc-total": "13952-7",
+    "anti-hbs": "16935-9",
+    "hbv-dna": "42595-9",
+    "hcv-ab": "13955-0",
+    "hcv-rna": "11259-9",
+    "hiv-ab": "7918-6",
+    "hiv-ag-ab": "56888-1",
+    "hiv-nat": "25835-0",
+    "cmv-igg": "13949-3",
+    "vzv-igg": "15410-4",
+    "measles-titer": "35275-7",
+    "tetanus-titer": "26643-7",
+    "pneumococcal-titers": "42366-5",
+}
+
+
+def finding(test: str, found: str, on: str | None, status: str = "final", **more: Any) -> Resource:
+    """Make a result of a test for an infection or for antibodies, in words."""
+    members = {
+        "status": status,
+        "code": coded(LOINC, TEST_CODES[test]),
+        "effectiveDateTime": on,
+        "valueString": found,
+    }
+    return _resource("Observation", members, more)
+
+
+def draft_test(test: str, on: str | None = None, **more: Any) -> Resource:
+    """Make a draft order of such a test."""
+    return draft_service(TEST_CODES[test], on, system=LOINC, **more)
+
+
 def allergy(concept: Resource, **more: Any) -> Resource:
     """Make an allergy."""
     return _resource("AllergyIntolerance", {"code": concept}, more)
@@ -297,6 +336,13 @@ def assessor() -> Assessor:
         Settings(auth="off", as_of=AS_OF.isoformat(), time_zone="America/New_York"),
         new_uuid=lambda: f"00000000-0000-4000-8000-{next(counter):012d}",
     )
+
+
+def ask_with(rules: Iterable[str], request: Mapping[str, Any]) -> Assessment:
+    """Answer a request at a hospital that has switched on rules that are shipped off."""
+    knowledge = with_rules_on(load(), list(rules))
+    site = replace(assessor(), knowledge=knowledge, topics=topics_asked(knowledge), today=lambda: AS_OF)
+    return assess(json.dumps(request).encode(), Hook(request["hook"]), site, CALLER)
 
 
 def ask(request: Mapping[str, Any], *, today: date = AS_OF) -> Assessment:

@@ -15,18 +15,18 @@ from pydantic import BaseModel, ValidationError
 
 from cards import rules as _families
 from cards.finding import Hook
+from cards.knowledge import label_doses as doses_file
 from cards.knowledge import labels as labels_file
 from cards.knowledge.numbers import Key, OwnNumber, number_faults, resolved
 from cards.knowledge.presentation import presentation_faults
 from cards.knowledge.texts import OrderText, Presentation, RuleText, Source
-from cards.labels import Label
 from cards.rulebook import REGISTERED, Rule, Settings
 from fhir_mapping.catalog.codes import pairs_of
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.catalog.loader import load as load_catalog
 from fhir_mapping.wire import Coding
 
-_NOT_FAMILIES = ("sources.toml", "presentation.toml", "orders.toml", labels_file.FILE)
+_NOT_FAMILIES = ("sources.toml", "presentation.toml", "orders.toml", labels_file.FILE, doses_file.FILE)
 FOR_REVIEWERS = ("trace.toml", "signoff.toml", "cases.toml")  # no rule reads them, so no version depends on them
 _DRUG_SYSTEM = "rxnorm"
 _PROVIDED_TO_A_MOVE = frozenset({"drug", "date"})
@@ -130,8 +130,13 @@ def load_from(folder: Traversable, registered: Mapping[str, Rule], catalog: Cata
         if (text := _read(RuleText, block, f"{name}, {block.get('id', 'a rule without id')}", faults))
     ]
     texts = resolved(written, faults)
-    labels = labels_file.read_labels(tables.get(labels_file.FILE, {}), sources, catalog, faults)
-    active = dict(_match(texts, registered, labels, faults))
+    doses = doses_file.read_label_doses(tables.get(doses_file.FILE, {}), sources, catalog, faults)
+    dated = {
+        "labels": labels_file.read_labels(tables.get(labels_file.FILE, {}), sources, catalog, faults),
+        "doses": doses,
+        "levels": doses,  # to whoever asks for no more than these of them
+    }
+    active = dict(_match(texts, registered, dated, faults))
     if presentation is not None:
         for text in sorted((text for _, text in texts), key=lambda text: text.id):
             faults += (f"{text.id}: {fault}" for fault in _faults_of(text, sources, orders, presentation, registered))
@@ -194,10 +199,10 @@ def _read_sources(table: Mapping[str, Any], faults: list[str]) -> dict[str, Sour
 def _match(
     texts: Iterable[tuple[str, RuleText]],
     registered: Mapping[str, Rule],
-    labels: tuple[Label, ...],
+    dated: Mapping[str, object],
     faults: list[str],
 ) -> Iterator[tuple[str, ActiveRule]]:
-    """Pair every rule with its text; one without the other is a fault. A rule that asks for labels gets them all."""
+    """Pair every rule with its text; one without the other is a fault. A rule that asks for dated data gets it all."""
     seen: set[str] = set()
     for family, text in texts:
         if text.id in seen:
@@ -210,8 +215,7 @@ def _match(
         if rule.family != family:
             faults.append(f"{text.id}: its text stands in {family}.toml, its rule in {rule.family}.py")
         values: dict[str, Any] = {name: setting.value for name, setting in text.settings.items()}
-        if "labels" in rule.settings.model_fields:
-            values["labels"] = labels
+        values |= {name: data for name, data in dated.items() if name in rule.settings.model_fields}
         try:
             settings = rule.settings.model_validate(values)
         except ValidationError as error:

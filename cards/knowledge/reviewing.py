@@ -18,7 +18,7 @@ from cards.knowledge.texts import Review
 from fhir_mapping.catalog.loader import load as load_catalog
 
 # The catalogue of rules, not all of which are written; a letter marks the sister of the rule before it
-PLANNED = (*(f"R{number:02}" for number in range(45)), "R05G")
+PLANNED = (*(f"R{number:02}" for number in range(45)), "R05G", "R38A")
 DEFINITIONS = "definitions"
 _CORE_DOCUMENT = re.compile(r"S\d{3}")
 
@@ -47,7 +47,7 @@ class Statement(_Block):
 class Item(_Block):
     """One question to clinicians; `numbers` names settings ("R01.minimum_days") or definitions."""
 
-    id: str = Field(pattern=r"^[a-z]$")
+    id: str = Field(pattern=r"^[a-z]{1,2}$")
     question: str = Field(min_length=1)
     rules: tuple[str, ...] = Field(min_length=1)
     numbers: tuple[str, ...] = ()

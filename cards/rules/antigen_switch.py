@@ -145,7 +145,7 @@ def _therapies_against(antigen: Antigen, history: TreatmentHistory) -> Iterator[
         if target is Answer.NO:
             continue
         yield _Therapy(
-            name=infusion.product.name if infusion.product else "CAR T cells",
+            name=infusion.name,
             drug=infusion.product,
             mechanism=Mechanism.T_CELL_REDIRECTION,
             is_car_t=True,
@@ -278,7 +278,7 @@ def _progressed(
         variant=variant,
         facts=Switch(
             previous=therapy.name,
-            ordered=order.drug.name if order.drug else "CAR T cells",
+            ordered=order.therapy,
             last_given=last,
             until="still listed as ongoing" if therapy.is_ongoing else f"last dose {last}",
             progressed=on,

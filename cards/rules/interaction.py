@@ -122,8 +122,7 @@ def another_engager_may_be_running(history: TreatmentHistory, order: ProposedOrd
         and not (drug is not None and {drug.id, course.drug.id} == set(settings.pair))
         and not (is_infusion and Antigen.BCMA not in course.drug.antigens)  # a bridge to the cells
     ]
-    ordered = drug.name if drug is not None else "CAR T cells"
-    return worst([_NOTHING_ELSE, *[_overlaps(course, ordered, history, settings) for course in others]])
+    return worst([_NOTHING_ELSE, *[_overlaps(course, order.therapy, history, settings) for course in others]])
 
 
 def _overlaps(course: Course, ordered: str, history: TreatmentHistory, settings: Overlap) -> Conclusion:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from cards.rulebook import Settings
 from cards.situation.car_t import car_t_under_way, was_asked_lately
+from cards.situation.results import was_within
 from fhir_mapping.model.care import TOWARDS_CAR_T, RefusedTherapy
 from fhir_mapping.model.dates import Answer
 from fhir_mapping.model.history import TreatmentHistory
@@ -58,7 +59,7 @@ def _records(history: TreatmentHistory, settings: Candidacy, refused: frozenset[
 
 def _poor_performance(history: TreatmentHistory, settings: Candidacy) -> SourceRef | None:
     status = history.latest_lab(LabTest.ECOG)
-    if status is None or status.on is None or status.at_least(settings.ecog_minimum) is not Answer.YES:
+    if status is None or status.at_least(settings.ecog_minimum) is not Answer.YES:
         return None
-    is_recent = status.on.days_until(history.today).at_most(settings.ecog_counts_days)
+    is_recent = was_within(status, history.today, settings.ecog_counts_days)
     return status.source if is_recent is Answer.YES else None

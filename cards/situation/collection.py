@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import NamedTuple
 
+from cards.situation.planned_day import from_today, is_ahead, planned_day
 from fhir_mapping.model.care import PlanKind, PlannedCare, PlanState
 from fhir_mapping.model.dates import Answer, ClinicalDate
 from fhir_mapping.model.history import TreatmentHistory
@@ -54,16 +55,17 @@ def ahead(history: TreatmentHistory, order: ProposedOrder) -> Index:
         *((o.planned, "planned T-cell collection") for o in (order, *history.orders) if is_collection(o)),
         (booked.planned if booked else None, "T-cell collection in the calendar"),
     ):
-        if planned is not None and _is_ahead(planned, history):
-            return Index(_from_today(planned, history), name)
+        if planned is not None and is_ahead(planned, history):
+            return Index(from_today(planned, history), name)
     return start_of(history, order)
 
 
 def start_of(history: TreatmentHistory, order: ProposedOrder) -> Index:
     """Give the order's own date, else today."""
-    if order.planned is not None and _is_ahead(order.planned, history):
-        return Index(_from_today(order.planned, history), "planned start of this order")
-    return Index(history.today, "today, as no later date is ordered")
+    is_dated = order.planned is not None and is_ahead(order.planned, history)
+    return Index(
+        planned_day(order, history), "planned start of this order" if is_dated else "today, as no later date is ordered"
+    )
 
 
 def in_calendar(history: TreatmentHistory) -> PlannedCare | None:
@@ -74,18 +76,9 @@ def in_calendar(history: TreatmentHistory) -> PlannedCare | None:
         if plan.kind is PlanKind.T_CELL_COLLECTION
         and plan.state is PlanState.OPEN
         and plan.planned is not None
-        and _is_ahead(plan.planned, history)
+        and is_ahead(plan.planned, history)
     ]
     return history.plans[min(booked)[-1]] if booked else None
-
-
-def _is_ahead(planned: ClinicalDate, history: TreatmentHistory) -> bool:
-    return planned.latest >= history.as_of
-
-
-def _from_today(planned: ClinicalDate, history: TreatmentHistory) -> ClinicalDate:
-    """Leave out of a vague day what has passed: nothing is done on a day before it is ordered."""
-    return ClinicalDate(max(planned.earliest, history.as_of), planned.latest)
 
 
 def is_collection(order: ProposedOrder) -> bool:

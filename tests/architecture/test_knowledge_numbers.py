@@ -183,7 +183,11 @@ def test_a_shared_number_is_the_original_one(folder: Folder) -> None:
 
 
 def test_a_number_that_no_site_may_change_is_named_here() -> None:
-    """R15 has no words for a start of prophylaxis that lies ahead."""
+    """R15 has no words for a start of prophylaxis that lies ahead; the days of R41 are the regulator's.
+
+    The days in which antibodies may be those of immunoglobulin hide an infection when there are too many of them, and
+    invent one when there are too few.
+    """
     fixed = [
         f"{rule_id}.{name}"
         for rule_id, active in load().rules.items()
@@ -191,4 +195,6 @@ def test_a_number_that_no_site_may_change_is_named_here() -> None:
         if is_number(active.rule, name) and setting.least == setting.most
     ]
 
-    assert fixed == ["R15.start_day"]
+    passive = [f"{rule_id}.passive_days" for rule_id in ("R18", "R19", "R22", "R23")]
+    of_r41 = [f"R41.{name}_days" for name in ("daily", "monitoring", "nearby", "no_driving")]
+    assert fixed == ["R15.start_day", *passive, *of_r41]

@@ -68,7 +68,7 @@ def test_numbers_without_a_source_are_listed_with_the_question_that_asks_for_the
 
 
 def test_no_signature_is_claimed() -> None:
-    assert [item.id for item in reviewing.load().questions] == list("abcdefghijklmn")
+    assert [item.id for item in reviewing.load().questions] == list("abcdefghijklmnopqrstuvwxyz")
     assert [item.id for item in reviewing.load().questions if item.signed] == []
     assert SHEET.count("| open |") == len(reviewing.load().questions)
 
@@ -156,7 +156,7 @@ def test_a_signature_is_shown(copy: Copy) -> None:
 
     text = sheet(load_knowledge(), copy.load())
 
-    assert "Signed: 1 of 14." in text
+    assert "Signed: 1 of 26." in text
     assert "| signed by Dr Example, 2026-11-01 |" in text
 
 

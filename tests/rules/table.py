@@ -8,7 +8,7 @@ import pytest
 
 from cards.finding import Hook
 from cds_service.assess import Assessment
-from tests.build import AS_OF, Resource, ask, cards_of, chart, hook_request, reported
+from tests.build import AS_OF, Resource, ask, cards_of, chart, finding, hook_request, reported
 
 FLAGGED = "flagged"
 SATISFIED = "satisfied"
@@ -20,6 +20,14 @@ PROTECTED = (
     reported("acyclovir", "2020-01-05", status="active"),
     reported("atovaquone", "2020-01-05", status="active"),
 )
+
+# Tests for infections and titers of late, so that R18, R22 and R23 have nothing to say before T-cell therapy
+SCREENED = tuple(
+    finding(test, "Negative", "2026-11-18") for test in ("hbsag", "anti-hbc-total", "hcv-ab", "hiv-ag-ab", "vzv-igg")
+)
+
+# A chart in which nothing of that is missing: then a first dose leaves room for other cards
+CARED_FOR = (*PROTECTED, *SCREENED)
 
 
 def row(why: str, *values: object) -> Any:
@@ -63,6 +71,15 @@ def codes_of(assessment: Assessment, besides: Iterable[str] = ()) -> list[str]:
     """
     codes = [code for card in cards_of(assessment) for code in _codes_of_card(card)]
     return [code for code in codes if code not in set(besides)]
+
+
+# What care most synthetic charts do not tell of, and what is said of all who had CAR T cells
+CARE = frozenset({"R17", "R18", "R20", "R21", "R22", "R35", "R39", "R41", "R42"})
+
+
+def codes_besides_care(assessment: Assessment, besides: Iterable[str] = ()) -> list[str]:
+    """Give the topic codes of the cards that are not about care around the treatment, where a test is not either."""
+    return codes_of(assessment, CARE.union(besides))
 
 
 def _codes_of_card(card: dict[str, Any]) -> list[str]:

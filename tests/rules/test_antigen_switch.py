@@ -39,7 +39,7 @@ from tests.rules.table import (
     PREFERENCES,
     PROTECTED,
     SATISFIED,
-    codes_of,
+    codes_besides_care,
     days_after,
     days_ago,
     drafts_in,
@@ -101,7 +101,7 @@ def test_progression_early_enough_to_change_antigen_or_mechanism(
 ) -> None:
     assessment = select([*history, *PROTECTED], draft_drug("elranatamab"))
 
-    assert codes_of(assessment, besides=PREFERENCES) == ["R05"]
+    assert codes_besides_care(assessment, besides=PREFERENCES) == ["R05"]
     shown = card(assessment, "R05")
     assert shown["indicator"] == indicator
     assert summary in shown["summary"]
@@ -128,7 +128,7 @@ def test_progression_early_enough_to_change_antigen_or_mechanism(
         row(
             "the latest BCMA therapy failed late, an earlier one soon",
             [
-                reported("elranatamab", "2023-01-05", "2023-06-01"),
+                reported("linvoseltamab", "2023-01-05", "2023-06-01"),
                 progression("2023-06-20"),
                 infusion("2024-03-01"),
                 progression("2026-10-12"),
@@ -144,7 +144,7 @@ def test_no_reason_to_change(history: list[Resource]) -> None:
     assessment = select([*history, *PROTECTED], draft_drug("elranatamab"))
 
     assert outcome(assessment, "R05") == SATISFIED
-    assert codes_of(assessment, besides=PREFERENCES) == []
+    assert codes_besides_care(assessment, besides=PREFERENCES) == []
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_what_the_chart_does_not_say(history: list[Resource], missing: str) -> N
     assessment = select([*history, *PROTECTED], draft_drug("elranatamab"))
 
     assert outcome(assessment, "R05") == CANNOT_TELL
-    assert codes_of(assessment, besides=PREFERENCES) == ["R00"]
+    assert codes_besides_care(assessment, besides=PREFERENCES) == ["R00"]
     assert missing in card(assessment, "R00")["detail"]
 
 

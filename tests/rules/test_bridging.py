@@ -34,7 +34,7 @@ from tests.rules.table import (
     FLAGGED,
     NOT_APPLICABLE,
     SATISFIED,
-    codes_of,
+    codes_besides_care,
     days_ago,
     drafts_in,
     row,
@@ -75,7 +75,7 @@ def test_days_since_the_collection(collected: str | None, expected: str) -> None
     assessment = view([procedure("38225", collected)])
 
     assert outcome(assessment, "R08") == expected
-    assert ("R08" in codes_of(assessment)) == (expected == FLAGGED)
+    assert ("R08" in codes_besides_care(assessment)) == (expected == FLAGGED)
 
 
 def test_the_card() -> None:

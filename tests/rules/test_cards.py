@@ -29,17 +29,19 @@ from tests.build import (
     progression,
     reported,
 )
-from tests.rules.table import PREFERENCES, PROTECTED, codes_of, days_ago, row, select, sign, text_of, view
+from tests.rules.table import PREFERENCES, PROTECTED, codes_besides_care, days_ago, row, select, sign, text_of, view
 
 CELLS = infusion("2026-05-04")
 TECLISTAMAB = given("teclistamab", "2026-11-05")
 LOW_CD4 = lab("24467-3", 150, "/uL", "2026-11-01")
+IGG = lab("2465-3", 900, "mg/dL", "2026-11-10")
+ANTIVIRAL, PJP_DRUG = PROTECTED
 
 
 @pytest.mark.parametrize(
     ("history", "orders", "expected"),
     [
-        row("washout before the reminders", [TECLISTAMAB], [draft_infusion()], ["R01", "R14", "R15", "R00"]),
+        row("washout before the reminders", [TECLISTAMAB], [draft_infusion()], ["R01", "R14", "R15", "R16", "R00"]),
         row(
             "washout before missing prophylaxis",
             [CELLS, reported("teclistamab", "2026-06-01", "2026-11-05")],
@@ -63,15 +65,15 @@ LOW_CD4 = lab("24467-3", 150, "/uL", "2026-11-01")
             ["R15", "R16", "R05"],
         ),
         row(
-            "antivirals before Pneumocystis, the gap last",
-            [infusion("2026-11-01"), TECLISTAMAB],
+            "infection prevention before a second engager, the gap last",
+            [infusion("2026-10-01"), TECLISTAMAB],
             [draft_drug("etentamig")],
-            ["R15", "R14", "R16", "R00"],
+            ["R15", "R16", "R14", "R00"],
         ),
     ],
 )
 def test_the_most_urgent_card_comes_first(history: list[Resource], orders: list[Resource], expected: list[str]) -> None:
-    assert codes_of(sign(history, *orders), besides=PREFERENCES) == expected
+    assert codes_besides_care(sign(history, *orders), besides=PREFERENCES) == expected
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,14 @@ def test_the_most_urgent_card_comes_first(history: list[Resource], orders: list[
         ),
         row("missing antiviral", "R15", [CELLS], [draft_drug("lenalidomide")], "warning"),
         row("missing Pneumocystis drug", "R16", [CELLS], [draft_drug("lenalidomide")], "warning"),
-        row("not yet due", "R16", [infusion("2026-11-01")], [draft_drug("lenalidomide")], "info"),
+        row("not yet due", "R16", [infusion("2026-11-01"), ANTIVIRAL], [draft_drug("lenalidomide")], "info"),
+        row(
+            "not yet due, on one card with what is",
+            "R16",
+            [infusion("2026-11-01")],
+            [draft_drug("lenalidomide")],
+            "warning",
+        ),
         row("reminder, antiviral", "R15", [], [draft_infusion()], "info"),
         row("reminder, Pneumocystis", "R16", [], [draft_infusion()], "info"),
     ],
@@ -120,12 +129,21 @@ def test_past_the_year_the_indicator_is_info(rule: str) -> None:
     assert card(view([infusion(days_ago(400)), LOW_CD4]), rule)["indicator"] == "info"
 
 
-def test_nothing_is_critical() -> None:
-    shipped = load()
+def test_critical_is_only_what_a_label_warns_of_as_acute_harm() -> None:
+    """A dose too high after a gap, cells into an infection, a live vaccine; nothing else is."""
+    critical = {
+        (rule, variant)
+        for rule, each in load().rules.items()
+        for variant, text in each.text.cards.items()
+        if text.indicator == "critical"
+    }
 
-    assert not [
-        rule for rule, each in shipped.rules.items() for c in each.text.cards.values() if c.indicator == "critical"
-    ]
+    assert critical == {
+        ("R24", "infusion"),
+        ("R24", "lymphodepletion"),
+        ("R25", "live"),
+        ("R31", "full_dose"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -159,33 +177,40 @@ def test_override_reasons(rule: str, history: list[Resource], orders: list[Resou
 
 
 @pytest.mark.parametrize(
-    ("rule", "slug", "history", "orders"),
+    ("rule", "code", "slug", "history", "orders"),
     [
-        row("R01", "R01", "bcma-bispecific-to-cart-washout", [TECLISTAMAB], [draft_collection()]),
+        row("R01", "R01", "R01", "bcma-bispecific-to-cart-washout", [TECLISTAMAB], [draft_collection()]),
         row(
+            "R05",
             "R05",
             "R05",
             "antigen-switch-after-progression",
             [CELLS, progression("2026-08-01")],
             [draft_drug("elranatamab")],
         ),
-        row("R15", "R15", "hsv-vzv-prophylaxis-post-cart", [CELLS], [draft_drug("lenalidomide")]),
-        row("R16", "R16", "pjp-prophylaxis-post-cart", [CELLS], [draft_drug("lenalidomide")]),
+        row("R15, in its bundle", "R15", "B01", "infection-prevention", [CELLS], [draft_drug("lenalidomide")]),
+        row("R16, in its bundle", "R16", "B01", "infection-prevention", [CELLS], [draft_drug("lenalidomide")]),
     ],
 )
 def test_every_card_says_where_it_comes_from(
-    rule: str, slug: str, history: list[Resource], orders: list[Resource]
+    rule: str, code: str, slug: str, history: list[Resource], orders: list[Resource]
 ) -> None:
     shown = card(sign(history, *orders), rule)
 
-    assert shown["source"]["topic"] == {"system": "urn:mmcds:rules", "code": rule, "display": slug}
+    assert shown["source"]["topic"] == {"system": "urn:mmcds:rules", "code": code, "display": slug}
     assert "**Evidence** (" in shown["detail"]
     assert "**Based on**" in shown["detail"]
     assert "not yet reviewed by a clinician" in shown["detail"]
 
 
 def test_a_card_that_speaks_for_one_rule_needs_no_extension() -> None:
-    assert "extension" not in card(view([CELLS]), "R15")
+    assert "extension" not in card(view([CELLS]), "R39")
+
+
+def test_a_bundle_names_its_rule_also_where_it_has_but_one() -> None:
+    shown = card(view([CELLS, PJP_DRUG, IGG]), "R15")
+
+    assert shown["extension"] == {"mmcds.rules": [{"id": "R15", "outcome": "flagged"}]}
 
 
 def test_every_card_has_its_own_uuid() -> None:
@@ -232,7 +257,7 @@ def _shown() -> Iterator[dict[str, Any]]:
 def test_summaries_stay_whole_below_140_characters_whatever_the_drug() -> None:
     shown = list(_shown())
 
-    assert {each["source"]["topic"]["code"] for each in shown} >= {"R01", "R05", "R14", "R15", "R16", "R00"}
+    assert {each["source"]["topic"]["code"] for each in shown} >= {"R01", "R05", "R14", "B01", "R00"}
     for each in shown:
         assert len(each["summary"]) <= 139
         assert not each["summary"].endswith("…"), each["summary"]

@@ -26,10 +26,11 @@ from tests.build import (
 )
 from tests.rules.table import (
     CANNOT_TELL,
+    CARED_FOR,
     FLAGGED,
     NOT_APPLICABLE,
     SATISFIED,
-    codes_of,
+    codes_besides_care,
     days_after,
     days_ago,
     drafts_in,
@@ -68,7 +69,7 @@ def test_days_between_a_conventional_drug_and_the_collection(last_dose: str | No
 
 
 def test_what_is_open_about_two_weeks_is_not_worth_a_card() -> None:
-    assert codes_of(sign([given("bortezomib", "2026-11")], draft_collection())) == []
+    assert codes_besides_care(sign([given("bortezomib", "2026-11")], draft_collection())) == []
 
 
 @pytest.mark.parametrize(
@@ -211,7 +212,7 @@ def test_two_weeks_are_counted_to_the_day_of_the_order(last_dose: str, order: Re
 def test_the_first_dose_of_an_engager_is_not_the_day_of_a_collection_beside_it() -> None:
     engager, collection = draft_drug("talquetamab", "2026-12-20"), draft_collection("2026-11-23")
 
-    only = card(sign([BORTEZOMIB], engager, collection), "R11")
+    only = card(sign([*CARED_FOR, BORTEZOMIB], engager, collection), "R11")
 
     assert only["summary"].startswith("Bortezomib 13 d before T-cell collection (2026-11-23)")
     assert "talquetamab start" not in text_of(only)
@@ -280,7 +281,7 @@ def test_a_steroid_before_an_engager(history: list[Resource], order: str | None,
 
 
 def test_a_steroid_before_an_engager_is_no_warning() -> None:
-    shown = card(sign([given("dexamethasone", days_ago(1))], draft_drug("teclistamab")), "R11")
+    shown = card(sign([*CARED_FOR, given("dexamethasone", days_ago(1))], draft_drug("teclistamab")), "R11")
 
     assert shown["indicator"] == "info"
     assert "matters most for the T cells" not in shown["detail"]
@@ -378,7 +379,7 @@ LISTED = reported("lenalidomide", "2026-06-01", status="active", asserted="2026-
 def test_the_card_about_two_weeks(
     history: list[Resource], order: Resource, indicator: str, summary: str, move: list[str]
 ) -> None:
-    shown = card(sign(history, order), "R11")
+    shown = card(sign([*CARED_FOR, *history], order), "R11")
 
     assert (shown["summary"], shown["indicator"], moves_in(shown)) == (summary, indicator, move)
     assert drafts_in(shown) == []
@@ -776,4 +777,4 @@ def test_the_card_after_harm(history: Resource, summary: str) -> None:
 
 
 def test_what_is_open_about_harm_is_not_worth_a_card() -> None:
-    assert codes_of(sign([given("melphalan", days_ago(90))], draft_collection())) == []
+    assert codes_besides_care(sign([given("melphalan", days_ago(90))], draft_collection())) == []

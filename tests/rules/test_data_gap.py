@@ -36,7 +36,18 @@ from tests.build import (
     progression,
     reported,
 )
-from tests.rules.table import CANNOT_TELL, FLAGGED, PREFERENCES, PROTECTED, SATISFIED, codes_of, row, select, sign, view
+from tests.rules.table import (
+    CANNOT_TELL,
+    FLAGGED,
+    PREFERENCES,
+    PROTECTED,
+    SATISFIED,
+    codes_besides_care,
+    row,
+    select,
+    sign,
+    view,
+)
 
 CELLS = infusion("2026-05-04")
 TECLISTAMAB = given("teclistamab", "2026-11-05")
@@ -80,23 +91,23 @@ def test_undecided_rules(history: list[Resource], orders: list[Resource], expect
     assessment = sign(history, *orders)
 
     if not expected:
-        assert codes_of(assessment, besides=PREFERENCES) == []
+        assert codes_besides_care(assessment, besides=PREFERENCES) == []
         return
-    assert codes_of(assessment, besides=PREFERENCES) == ["R00"]
+    assert codes_besides_care(assessment, besides=PREFERENCES) == ["R00"]
     assert spoken_for(assessment) == dict.fromkeys(expected, "cannot_tell")
 
 
 def test_a_decided_rule_is_shown_above_the_gap() -> None:
     assessment = view([infusion("2026-10"), procedure("38225", "2026-09-01")])
 
-    assert codes_of(assessment) == ["R15", "R00"]
+    assert codes_besides_care(assessment) == ["R15", "R00"]
     assert spoken_for(assessment) == {"R16": "cannot_tell"}
 
 
 def test_a_flagged_rule_with_something_unread_is_named_as_flagged() -> None:
     assessment = sign([TECLISTAMAB], draft_collection(), without=["medicationStatements"])
 
-    assert codes_of(assessment) == ["R01", "R00"]
+    assert codes_besides_care(assessment) == ["R01", "R00"]
     assert spoken_for(assessment)["R01"] == "flagged"
 
 
@@ -202,7 +213,7 @@ def test_a_list_that_was_not_read_to_its_end_is_named(answer: object) -> None:
     assessment = sign([], draft_collection(), medicationAdministrations=answer)
 
     assert outcome(assessment, "R01") == CANNOT_TELL
-    assert codes_of(assessment) == ["R00"]
+    assert codes_besides_care(assessment) == ["R00"]
     assert "medication administrations" in card(assessment, "R00")["detail"]
 
 
@@ -223,11 +234,13 @@ def test_the_list_that_is_missing_is_named(key: str, named: str, rules: set[str]
 
 
 def test_what_no_answer_rests_on_may_be_unread() -> None:
-    assert codes_of(sign([], draft_collection(), without=["observations", "allergies"])) == []
+    assert codes_besides_care(sign([], draft_collection(), without=["observations", "allergies"])) == []
 
 
 def test_a_missing_list_behind_a_satisfied_rule_is_no_news() -> None:
-    assert codes_of(view([CELLS, *PROTECTED], without=["medicationRequests", "observations", "allergies"])) == []
+    assert (
+        codes_besides_care(view([CELLS, *PROTECTED], without=["medicationRequests", "observations", "allergies"])) == []
+    )
 
 
 def test_empty_medication_lists_prove_nothing() -> None:
@@ -242,13 +255,13 @@ def test_one_empty_list_among_others_is_an_answer(absent: object) -> None:
     assessment = sign([], draft_collection(), medicationAdministrations=absent)
 
     assert outcome(assessment, "R01") == SATISFIED
-    assert codes_of(assessment) == []
+    assert codes_besides_care(assessment) == []
 
 
 def test_the_patient_unread_is_said_even_where_every_rule_is_decided() -> None:
     assessment = sign([TECLISTAMAB], draft_collection(), without=["patient"])
 
-    assert codes_of(assessment) == ["R01", "R00"]
+    assert codes_besides_care(assessment) == ["R01", "R00"]
     assert "patient" in card(assessment, "R00")["detail"]
 
 
@@ -258,7 +271,7 @@ def test_every_list_but_one_unread_still_gives_what_that_one_shows() -> None:
     assessment = sign([TECLISTAMAB], draft_collection(), without=keys)
 
     assert outcome(assessment, "R01") == FLAGGED
-    assert codes_of(assessment) == ["R01", "R00"]
+    assert codes_besides_care(assessment) == ["R01", "R00"]
 
 
 # --- what was not recognised ---
@@ -302,14 +315,14 @@ def test_what_may_be_treatment(concept: dict[str, Any], is_hidden: bool) -> None
 def test_unknown_treatment_does_not_hide_a_finding() -> None:
     assessment = sign([TECLISTAMAB, given("xyzutamab", "2026-10-01")], draft_collection())
 
-    assert codes_of(assessment) == ["R01"]
+    assert codes_besides_care(assessment) == ["R01"]
 
 
 def test_an_order_that_nobody_knows_is_named() -> None:
     assessment = sign([], draft_drug("xyzutamab"))
 
     shown = card(assessment, "R00")
-    assert codes_of(assessment) == ["R00"]
+    assert codes_besides_care(assessment) == ["R00"]
     assert "xyzutamab (draft order)" in shown["detail"]
     assert set(spoken_for(assessment).values()) == {"cannot_tell"}
 
@@ -317,7 +330,7 @@ def test_an_order_that_nobody_knows_is_named() -> None:
 def test_an_order_that_cannot_be_read_is_named() -> None:
     assessment = sign([], draft_drug("lenalidomide") | {"medicationCodeableConcept": 7})
 
-    assert codes_of(assessment) == ["R00"]
+    assert codes_besides_care(assessment) == ["R00"]
     assert "no name given (draft order)" in card(assessment, "R00")["detail"]
 
 
@@ -326,14 +339,14 @@ def test_an_order_about_someone_else_is_not_judged_and_that_is_said() -> None:
 
     assessment = sign([TECLISTAMAB], other)
 
-    assert codes_of(assessment) == ["R00"]
+    assert codes_besides_care(assessment) == ["R00"]
     assert "about another patient; it was not judged" in card(assessment, "R00")["detail"]
 
 
 def test_an_order_about_someone_else_does_not_hide_what_ours_shows() -> None:
     other = draft_drug("lenalidomide", subject={"reference": "Patient/synthetic-2"})
 
-    assert codes_of(sign([TECLISTAMAB], draft_collection(), other)) == ["R01", "R00"]
+    assert codes_besides_care(sign([TECLISTAMAB], draft_collection(), other)) == ["R01", "R00"]
 
 
 # --- a rule that fails ---
@@ -371,7 +384,7 @@ def test_one_crashing_rule_costs_no_other_card(rule: str, others: list[str]) -> 
 
     assessment = with_crash(rule, request)
 
-    assert codes_of(assessment, besides=PREFERENCES) == [*others, "R00"]
+    assert codes_besides_care(assessment, besides=PREFERENCES) == [*others, "R00"]
     assert outcome(assessment, rule) == "failed"
     assert assessment.faults == (f"{rule}: ZeroDivisionError",)
     assert spoken_for(assessment) == {rule: "cannot_tell"}
@@ -383,7 +396,7 @@ def test_one_crashing_rule_costs_no_other_card(rule: str, others: list[str]) -> 
 def test_a_crash_of_the_only_rule_is_no_silence() -> None:
     assessment = with_crash("R15", hook_request(Hook.PATIENT_VIEW, chart(*PROTECTED)))
 
-    assert codes_of(assessment) == ["R00"]
+    assert codes_besides_care(assessment) == ["R00"]
 
 
 def test_results_do_not_depend_on_the_order_of_the_chart() -> None:

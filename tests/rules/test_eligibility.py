@@ -32,10 +32,11 @@ from tests.build import (
 from tests.mapping.care_builders import care_plan
 from tests.rules.table import (
     CANNOT_TELL,
+    CARED_FOR,
     FLAGGED,
     NOT_APPLICABLE,
     SATISFIED,
-    codes_of,
+    codes_besides_care,
     drafts_in,
     row,
     select,
@@ -123,11 +124,11 @@ ONE_OR_TWO = [
     ],
 )
 def test_what_the_label_asks_for(product: str, history: list[Resource], expected: str) -> None:
-    assessment = select(history, draft_drug(product))
+    assessment = select([*CARED_FOR, *history], draft_drug(product))
 
     assert outcome(assessment, "R28") == expected
     assert outcome(sign(history, draft_drug(product)), "R28") == expected
-    assert ("R28" in codes_of(assessment)) == (expected == FLAGGED)
+    assert ("R28" in codes_besides_care(assessment)) == (expected == FLAGGED)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ def test_every_bispecific_asks_for_the_three_classes(product: str, history: list
     ],
 )
 def test_the_card(product: str, history: list[Resource], indicator: str, summary: str) -> None:
-    shown = card(select(history, draft_drug(product)), "R28")
+    shown = card(select([*CARED_FOR, *history], draft_drug(product)), "R28")
 
     assert (shown["indicator"], shown["summary"]) == (indicator, summary)
     assert drafts_in(shown) == []
@@ -596,4 +597,4 @@ def test_both_products_of_one_request_are_held_against_their_labels() -> None:
 def test_the_rule_is_silent_where_no_labelled_product_is_ordered() -> None:
     assert outcome(view(VRD), "R28") == NOT_APPLICABLE
     assert outcome(sign(VRD, draft_collection()), "R28") == NOT_APPLICABLE
-    assert "R28" not in codes_of(select(VRD, draft_drug("carfilzomib"), beside=[draft_drug(TECLISTAMAB)]))
+    assert "R28" not in codes_besides_care(select(VRD, draft_drug("carfilzomib"), beside=[draft_drug(TECLISTAMAB)]))

@@ -33,7 +33,7 @@ from tests.build import (
     progression,
     reported,
 )
-from tests.rules.table import FLAGGED, NOT_APPLICABLE, PREFERENCES, codes_of, row, select, sign, view
+from tests.rules.table import FLAGGED, NOT_APPLICABLE, PREFERENCES, codes_besides_care, row, select, sign, view
 
 CELLS = infusion("2026-05-04")
 OPEN: list[str] = ["R15", "R16"]
@@ -76,8 +76,8 @@ def status(**codes: str) -> dict[str, Any]:
     ],
 )
 def test_myeloma(problems: list[Resource], expected: list[str]) -> None:
-    assert codes_of(view([*problems, CELLS])) == expected
-    assert codes_of(select([*problems, CELLS], draft_drug("daratumumab"))) == expected
+    assert codes_besides_care(view([*problems, CELLS])) == expected
+    assert codes_besides_care(select([*problems, CELLS], draft_drug("daratumumab"))) == expected
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_myeloma(problems: list[Resource], expected: list[str]) -> None:
 def test_another_disease_gets_no_card_whatever_is_ordered(problem: Resource, order: Resource) -> None:
     history = [problem, given("teclistamab", "2026-11-01")]
 
-    assert codes_of(sign(history, order)) == []
-    assert codes_of(select(history, order)) == []
+    assert codes_besides_care(sign(history, order)) == []
+    assert codes_besides_care(select(history, order)) == []
 
 
 ENGAGERS = [
@@ -151,7 +151,7 @@ def test_a_diagnosis_in_doubt_is_one_card_without_guesses_beside_an_engager(
     for hook in (Hook.ORDER_SELECT, Hook.ORDER_SIGN):
         assessment = ask(hook_request(hook, chart(*RECENT, **raw), [order]))
 
-        assert codes_of(assessment) == ["R00"]
+        assert codes_besides_care(assessment) == ["R00"]
         shown = card(assessment, "R00")
         assert missing in shown["detail"]
         assert "suggestions" not in shown
@@ -161,7 +161,7 @@ def test_a_diagnosis_in_doubt_is_one_card_without_guesses_beside_an_engager(
 @pytest.mark.parametrize(("raw", "missing"), IN_DOUBT)
 def test_a_diagnosis_in_doubt_is_silent_beside_other_orders(raw: dict[str, Any], missing: str, order: Resource) -> None:
     for hook in (Hook.ORDER_SELECT, Hook.ORDER_SIGN):
-        assert codes_of(ask(hook_request(hook, chart(*RECENT, **raw), [order]))) == [], missing
+        assert codes_besides_care(ask(hook_request(hook, chart(*RECENT, **raw), [order]))) == [], missing
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_diagnosis_in_doubt_is_silent_beside_other_orders(raw: dict[str, Any],
 def test_opening_the_chart_with_a_diagnosis_in_doubt(
     history: list[Resource], raw: dict[str, Any], expected: list[str]
 ) -> None:
-    assert codes_of(view(history, **raw)) == expected
+    assert codes_besides_care(view(history, **raw)) == expected
 
 
 def test_a_problem_list_in_part_that_shows_myeloma_opens_the_gate_and_is_named() -> None:
@@ -195,14 +195,14 @@ def test_a_problem_list_in_part_that_shows_myeloma_opens_the_gate_and_is_named()
 
     assessment = select([given("teclistamab", "2026-11-05")], draft_collection(), conditions=in_part)
 
-    assert codes_of(assessment) == ["R01", "R00"]
+    assert codes_besides_care(assessment) == ["R01", "R00"]
     assert "Not read, or only in part: problem list" in card(assessment, "R00")["detail"]
 
 
 def test_a_refuted_entry_does_not_empty_the_problem_list() -> None:
     refuted = condition("C90.00", **status(verificationStatus="refuted"))
 
-    assert codes_of(select([refuted], draft_drug("teclistamab"))) == []
+    assert codes_besides_care(select([refuted], draft_drug("teclistamab"))) == []
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_only_a_watched_order_makes_the_chart_worth_reading(order: Resource, wat
     for answer in (select, sign):
         assessment = answer([CELLS], order)
         assert bool(assessment.rules) == watched
-        assert codes_of(assessment) == (OPEN if watched else [])
+        assert codes_besides_care(assessment) == (OPEN if watched else [])
 
 
 def test_an_unwatched_order_is_answered_without_a_chart() -> None:
@@ -261,14 +261,14 @@ def test_no_order_at_all_is_silent() -> None:
     ],
 )
 def test_person(person: Resource, expected: list[str]) -> None:
-    assert codes_of(view([person, CELLS])) == expected
-    assert codes_of(select([person, CELLS], draft_drug("daratumumab"))) == expected
+    assert codes_besides_care(view([person, CELLS])) == expected
+    assert codes_besides_care(select([person, CELLS], draft_drug("daratumumab"))) == expected
 
 
 def test_a_person_who_could_not_be_read_is_judged_as_adult_and_that_is_said() -> None:
     assessment = view([CELLS], without=["patient"])
 
-    assert codes_of(assessment) == ["R15", "R16", "R00"]
+    assert codes_besides_care(assessment) == ["R15", "R16", "R00"]
     assert "Not read, or only in part: patient" in card(assessment, "R00")["detail"]
 
 
@@ -284,13 +284,13 @@ def test_a_person_who_could_not_be_read_is_judged_as_adult_and_that_is_said() ->
 def test_comfort_care(problem: dict[str, Any], expected: list[str]) -> None:
     entry = condition("x") | {"code": problem}
 
-    assert codes_of(view([myeloma(), entry, CELLS])) == expected
+    assert codes_besides_care(view([myeloma(), entry, CELLS])) == expected
 
 
 def test_hospice_that_is_over_closes_nothing() -> None:
     entry = condition("x", **status(clinicalStatus="resolved")) | {"code": {"text": "Hospice"}}
 
-    assert codes_of(view([myeloma(), entry, CELLS])) == OPEN
+    assert codes_besides_care(view([myeloma(), entry, CELLS])) == OPEN
 
 
 def test_behind_a_closed_gate_no_rule_applies() -> None:
@@ -314,7 +314,7 @@ def test_on_select_only_the_selected_order_is_judged() -> None:
 def test_on_select_an_unwatched_selection_is_silent_whatever_lies_beside_it() -> None:
     history = [given("teclistamab", "2026-11-05")]
 
-    assert codes_of(select(history, draft_drug("metformin"), beside=[draft_drug("cilta-cel")])) == []
+    assert codes_besides_care(select(history, draft_drug("metformin"), beside=[draft_drug("cilta-cel")])) == []
 
 
 def test_each_order_of_a_signing_is_judged_on_its_own() -> None:
@@ -328,4 +328,4 @@ def test_each_order_of_a_signing_is_judged_on_its_own() -> None:
     assessment = sign(history, draft_drug("elranatamab"), draft_drug("belantamab mafodotin"))
 
     assert assessment.rules["R05"] == ("flagged", "satisfied")
-    assert codes_of(assessment, besides=PREFERENCES) == ["R05"]
+    assert codes_besides_care(assessment, besides=PREFERENCES) == ["R05"]

@@ -38,7 +38,7 @@ from tests.rules.table import (
     PREFERENCES,
     PROTECTED,
     SATISFIED,
-    codes_of,
+    codes_besides_care,
     days_after,
     drafts_in,
     row,
@@ -192,7 +192,7 @@ def test_as_shipped_it_is_not_asked(choose: object) -> None:
     assessment = choose([TALQUETAMAB, after(30), *PROTECTED], FORIMTAMIG)
 
     assert "R05G" not in assessment.rules
-    assert codes_of(assessment, besides=PREFERENCES) == []
+    assert codes_besides_care(assessment, besides=PREFERENCES) == []
 
 
 def test_switched_on_it_changes_no_other_rule() -> None:

@@ -33,7 +33,7 @@ from tests.rules.table import (
     PREFERENCES,
     PROTECTED,
     SATISFIED,
-    codes_of,
+    codes_besides_care,
     days_ago,
     drafts_in,
     row,
@@ -288,7 +288,7 @@ def test_another_engager_beside_talquetamab(history: list[Resource], expected: s
 
     assert outcome(assessment, "R14") == expected
     assert outcome(select(history, draft_drug(TALQUETAMAB)), "R14") == expected
-    assert ("R14" in codes_of(assessment)) == (expected == FLAGGED)
+    assert ("R14" in codes_besides_care(assessment)) == (expected == FLAGGED)
 
 
 LAST = days_ago(10)
@@ -464,4 +464,4 @@ def test_both_rules_are_silent_when_the_chart_is_opened() -> None:
 def test_two_engagers_far_apart_need_no_card() -> None:
     history = [given(TECLISTAMAB, days_ago(200)), given(ELRANATAMAB, days_ago(300)), *PROTECTED]
 
-    assert codes_of(sign(history, draft_drug(TALQUETAMAB)), besides=PREFERENCES) == []
+    assert codes_besides_care(sign(history, draft_drug(TALQUETAMAB)), besides=PREFERENCES) == []

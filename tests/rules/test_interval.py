@@ -27,7 +27,7 @@ from tests.rules.table import (
     FLAGGED,
     NOT_APPLICABLE,
     SATISFIED,
-    codes_of,
+    codes_besides_care,
     days_after,
     days_ago,
     drafts_in,
@@ -73,7 +73,7 @@ def test_days_between_an_engager_and_the_collection(last_dose: str | None, expec
 
 
 def test_what_is_open_about_an_engager_is_not_worth_a_card() -> None:
-    assert codes_of(sign([given("talquetamab", "2026-10")], draft_collection())) == []
+    assert codes_besides_care(sign([given("talquetamab", "2026-10")], draft_collection())) == []
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_days_between_a_conjugate_and_the_collection(last_dose: str | None, expe
 
 
 def test_what_is_open_about_a_conjugate_is_not_worth_a_card() -> None:
-    assert codes_of(sign([given("belantamab mafodotin", "2026-05")], draft_collection())) == []
+    assert codes_besides_care(sign([given("belantamab mafodotin", "2026-05")], draft_collection())) == []
 
 
 @pytest.mark.parametrize(

@@ -32,10 +32,11 @@ from tests.build import (
 from tests.mapping.care_builders import MODIFIED, appointment, flag, request, revoked, trial
 from tests.rules.table import (
     CANNOT_TELL,
+    CARED_FOR,
     FLAGGED,
     NOT_APPLICABLE,
     SATISFIED,
-    codes_of,
+    codes_besides_care,
     days_after,
     days_ago,
     drafts_in,
@@ -127,10 +128,10 @@ def test_which_orders_ask_for_car_t_first(order: str, expected: str) -> None:
     ],
 )
 def test_a_first_bcma_bispecific_alone(history: list[Resource], expected: str) -> None:
-    assessment = select(history, TECLISTAMAB)
+    assessment = select([*CARED_FOR, *history], TECLISTAMAB)
 
     assert outcome(assessment, "R04") == expected
-    assert ("R04" in codes_of(assessment)) == (expected == FLAGGED)
+    assert ("R04" in codes_besides_care(assessment)) == (expected == FLAGGED)
 
 
 @pytest.mark.parametrize(
@@ -191,12 +192,12 @@ def test_a_first_bcma_bispecific_alone(history: list[Resource], expected: str) -
     ],
 )
 def test_car_t_cells_before(history: list[Resource], expected: str, said: bool) -> None:
-    assessment = select(history, TECLISTAMAB)
+    assessment = select([*CARED_FOR, *history], TECLISTAMAB)
 
     assert outcome(assessment, "R04") == expected
-    assert ("R04" in codes_of(assessment)) == (expected == FLAGGED)
+    assert ("R04" in codes_besides_care(assessment)) == (expected == FLAGGED)
     named = "CAR T cells before a BCMA bispecific antibody"
-    assert ("R00" in codes_of(assessment) and named in text_of(card(assessment, "R00"))) == said
+    assert ("R00" in codes_besides_care(assessment) and named in text_of(card(assessment, "R00"))) == said
 
 
 COLLECTED = procedure("38225", days_ago(30))
@@ -312,20 +313,20 @@ SUPPRESSORS = [
 
 @pytest.mark.parametrize(("history", "beside", "expected"), SUPPRESSORS)
 def test_what_speaks_against_car_t_first(history: list[Resource], beside: list[Resource], expected: str) -> None:
-    assessment = select(history, TECLISTAMAB, beside=beside)
+    assessment = select([*CARED_FOR, *history], TECLISTAMAB, beside=beside)
 
     assert outcome(assessment, "R04") == expected
-    assert ("R04" in codes_of(assessment)) == (expected == FLAGGED)
+    assert ("R04" in codes_besides_care(assessment)) == (expected == FLAGGED)
 
 
 @pytest.mark.parametrize(("history", "beside", "expected"), SUPPRESSORS)
 def test_the_same_speaks_against_redirection_before_the_conjugate(
     history: list[Resource], beside: list[Resource], expected: str
 ) -> None:
-    assessment = select(history, BELANTAMAB, beside=beside)
+    assessment = select([*CARED_FOR, *history], BELANTAMAB, beside=beside)
 
     assert outcome(assessment, "R06") == expected
-    assert ("R06" in codes_of(assessment)) == (expected == FLAGGED)
+    assert ("R06" in codes_besides_care(assessment)) == (expected == FLAGGED)
 
 
 def test_a_refused_bispecific_speaks_against_redirection_and_not_for_car_t_first() -> None:
@@ -363,11 +364,11 @@ def test_cells_of_an_unknown_product_are_no_question_once_something_speaks_again
     ],
 )
 def test_t_cell_redirection_before_a_first_conjugate(history: list[Resource], expected: str) -> None:
-    assessment = select(history, BELANTAMAB)
+    assessment = select([*CARED_FOR, *history], BELANTAMAB)
 
     assert outcome(assessment, "R06") == expected
-    assert ("R06" in codes_of(assessment)) == (expected == FLAGGED)
-    if "R00" in codes_of(assessment):
+    assert ("R06" in codes_besides_care(assessment)) == (expected == FLAGGED)
+    if "R00" in codes_besides_care(assessment):
         assert "(R06)" not in text_of(card(assessment, "R00"))
 
 
@@ -397,7 +398,7 @@ def test_what_was_not_read(unread: str, expected: str) -> None:
 
 
 def test_a_preference_is_information_and_offers_the_referral() -> None:
-    shown = card(select([], TECLISTAMAB), "R04")
+    shown = card(select(CARED_FOR, TECLISTAMAB), "R04")
 
     assert (
         shown["summary"]
@@ -416,7 +417,7 @@ def test_a_preference_is_information_and_offers_the_referral() -> None:
 
 
 def test_the_offered_referral_answers_the_preference() -> None:
-    (suggestion,) = card(select([], TECLISTAMAB), "R04")["suggestions"]
+    (suggestion,) = card(select(CARED_FOR, TECLISTAMAB), "R04")["suggestions"]
     accepted = suggestion["actions"][0]["resource"] | {"id": "accepted"}
 
     assert outcome(select([], TECLISTAMAB, beside=[accepted]), "R04") == SATISFIED
@@ -429,7 +430,7 @@ def test_a_conjugate_at_relapse_makes_one_card_of_preference_and_referral() -> N
     assessment = select(relapsed, BELANTAMAB, draft_drug("selinexor"))
 
     assert outcome(assessment, "R27") == FLAGGED
-    assert codes_of(assessment, besides={"R00", "R28"}) == ["R06"]
+    assert codes_besides_care(assessment, besides={"R00", "R28"}) == ["R06"]
     shown = card(assessment, "R06")
     assert "Progression recorded 2026-11-10, after earlier treatment." in shown["detail"]
     assert drafts_in(shown) == ["CAR T-cell therapy evaluation"]
@@ -441,7 +442,7 @@ def test_for_a_referral_alone_no_chart_is_read() -> None:
 
 
 def test_the_card_of_the_conjugate() -> None:
-    shown = card(select([], BELANTAMAB), "R06")
+    shown = card(select(CARED_FOR, BELANTAMAB), "R06")
 
     assert shown["summary"] == (
         "No T-cell redirection on record: if eligible for both, "
@@ -453,8 +454,8 @@ def test_the_card_of_the_conjugate() -> None:
 
 @pytest.mark.parametrize(("order", "rule"), [(TECLISTAMAB, "R04"), (BELANTAMAB, "R06")])
 def test_preferences_are_said_when_an_order_is_selected_and_at_no_other_time(order: Resource, rule: str) -> None:
-    assert rule in codes_of(select([], order))
-    assert rule not in codes_of(sign([], order)) + codes_of(view([]))
+    assert rule in codes_besides_care(select(CARED_FOR, order))
+    assert rule not in codes_besides_care(sign(CARED_FOR, order)) + codes_besides_care(view(CARED_FOR))
     assert outcome(sign([], order), rule) == NOT_APPLICABLE
 
 
@@ -502,7 +503,7 @@ BCMA_NOTE = "patients with earlier BCMA therapy"
     ],
 )
 def test_whom_the_trial_of_the_pair_left_out(history: list[Resource], beside: list[str], notes: set[str]) -> None:
-    assessment = select(history, TECLISTAMAB, *(draft_drug(name) for name in beside))
+    assessment = select([*CARED_FOR, *history], TECLISTAMAB, *(draft_drug(name) for name in beside))
 
     said = text_of(card(assessment, "R04"))
     assert {note for note in (CD38_NOTE, BCMA_NOTE) if note in said} == notes

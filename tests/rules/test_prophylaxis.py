@@ -4,10 +4,12 @@ Antivirals from the infusion on, Pneumocystis from day 30 on, both to day 365, a
 is at most 200/µL. "Today" is 2026-11-20; day 0 is the infusion.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
+from cds_service.assess import Assessment
 from tests.build import (
     ICD10CM,
     RXNORM,
@@ -35,21 +37,28 @@ from tests.rules.table import (
     NOT_APPLICABLE,
     PREFERENCES,
     SATISFIED,
-    codes_of,
+    SCREENED,
+    codes_besides_care,
     days_ago,
     drafts_in,
     row,
     select,
     sign,
     text_of,
-    view,
 )
+from tests.rules.table import view as opened
 
 CD4, ANC, EGFR = "24467-3", "751-8", "98979-8"
 ANTIVIRAL = reported("acyclovir", "2020-01-05", status="active")
 PJP_DRUG = reported("atovaquone", "2020-01-05", status="active")
 DAY_200 = infusion("2026-05-04")
 SULFA = allergy(coded(RXNORM, "10180"))
+MEASURED = lab("2465-3", 900, "mg/dL", "2026-11-20")  # IgG, which other rules ask for
+
+
+def view(history: Iterable[Resource], **raw: Any) -> Assessment:
+    """Open the chart of a patient whose IgG was measured today."""
+    return opened([*history, MEASURED], **raw)
 
 
 def cd4(value: float, on: str, **more: Any) -> Resource:
@@ -159,7 +168,7 @@ def test_one_of_the_two_is_missing() -> None:
     assessment = view(history)
 
     assert (outcome(assessment, "R15"), outcome(assessment, "R16")) == (FLAGGED, SATISFIED)
-    assert codes_of(assessment) == ["R15"]
+    assert codes_besides_care(assessment) == ["R15"]
 
 
 def test_procedure_and_product_of_one_day_are_one_infusion() -> None:
@@ -341,7 +350,7 @@ def test_a_draft_order_protects(draft: Resource, expected: str) -> None:
 def test_drafts_that_protect_leave_nothing_to_show() -> None:
     drafts = [draft_drug("acyclovir"), draft_drug("sulfamethoxazole-trimethoprim")]
 
-    assert codes_of(sign([DAY_200], draft_drug("lenalidomide"), *drafts)) == []
+    assert codes_besides_care(sign([DAY_200], draft_drug("lenalidomide"), *drafts)) == []
 
 
 # --- when it is asked ---
@@ -361,16 +370,16 @@ def test_drafts_that_protect_leave_nothing_to_show() -> None:
     ],
 )
 def test_a_reminder_when_cells_are_about_to_be_given(order: Resource, reminded: bool) -> None:
-    signed, selected = sign([], order), select([], order)
+    signed, selected = sign(SCREENED, order), select(SCREENED, order)
 
-    assert codes_of(signed, besides=PREFERENCES) == (["R15", "R16"] if reminded else [])
-    assert codes_of(selected, besides=PREFERENCES) == []
+    assert codes_besides_care(signed, besides=PREFERENCES) == (["R15", "R16"] if reminded else [])
+    assert codes_besides_care(selected, besides=PREFERENCES) == []
     if reminded:
         assert card(signed, "R15")["indicator"] == "info"
         assert card(signed, "R15")["summary"] == (
-            "Infection prevention: no antiviral for the year after CAR T; no PJP prophylaxis for the year after CAR T."
+            "Infection prevention: no antiviral after CAR T; no PJP prophylaxis after CAR T."
         )
-        assert card(sign([PJP_DRUG], order), "R15")["summary"] == (
+        assert card(sign([*SCREENED, PJP_DRUG], order), "R15")["summary"] == (
             "CAR T infusion ordered: no acyclovir/valacyclovir found for the 365 d after it."
         )
 
@@ -423,7 +432,20 @@ def test_before_day_30_pneumocystis_is_mentioned_at_signing_alone(infused: str, 
 
     assert shown["summary"] == summary
     assert shown["indicator"] == indicator
-    assert ("R16" in codes_of(view(history))) == (infused == days_ago(30))
+    assert ("R16" in codes_besides_care(view(history))) == (infused == days_ago(30))
+
+
+@pytest.mark.parametrize(
+    ("order", "of_cells", "of_the_drug"),
+    [
+        row("a steroid: not due yet", draft_drug("dexamethasone"), FLAGGED, NOT_APPLICABLE),
+        row("a bispecific antibody: due now, and said once", draft_drug("talquetamab"), SATISFIED, FLAGGED),
+    ],
+)
+def test_before_day_30_a_bispecific_antibody_makes_it_due(order: Resource, of_cells: str, of_the_drug: str) -> None:
+    signed = sign([infusion(days_ago(10)), ANTIVIRAL], order)
+
+    assert (outcome(signed, "R16"), outcome(signed, "R17")) == (of_cells, of_the_drug)
 
 
 def test_before_day_30_a_record_of_unknown_status_is_no_missing_prophylaxis() -> None:
@@ -433,8 +455,8 @@ def test_before_day_30_a_record_of_unknown_status_is_no_missing_prophylaxis() ->
 
 
 def test_any_watched_order_within_the_year_asks() -> None:
-    assert codes_of(select([DAY_200], draft_drug("lenalidomide"))) == ["R15", "R16"]
-    assert codes_of(sign([DAY_200], draft_drug("lenalidomide"))) == ["R15", "R16"]
+    assert codes_besides_care(select([DAY_200], draft_drug("lenalidomide"))) == ["R15", "R16"]
+    assert codes_besides_care(sign([DAY_200], draft_drug("lenalidomide"))) == ["R15", "R16"]
 
 
 # --- what was not read ---
@@ -464,7 +486,7 @@ def test_what_was_not_read(history: list[Resource], raw: dict[str, Any], expecte
 def test_an_empty_medication_list_is_one_card_for_both() -> None:
     assessment = view([procedure("38228", "2026-05-04")], medicationStatements=None)
 
-    assert codes_of(assessment) == ["R00"]
+    assert codes_besides_care(assessment) == ["R00"]
     shown = card(assessment, "R00")
     assert shown["extension"]["mmcds.rules"] == [
         {"id": "R15", "outcome": "cannot_tell"},
@@ -598,7 +620,7 @@ TMP_SMX = "sulfamethoxazole / trimethoprim"
 @pytest.mark.parametrize(
     ("history", "drug", "recommended", "note"),
     [
-        row("ANC 0.5", [anc(0.5, "2026-11-15")], TMP_SMX, False, "Potassium is not read yet"),
+        row("ANC 0.5", [anc(0.5, "2026-11-15")], TMP_SMX, False, "No recent potassium was read"),
         row("ANC 0.49", [anc(0.49, "2026-11-15")], "atovaquone", True, "The latest ANC is below 0.5"),
         row(
             "ANC 400/µL in the laboratory's own unit",
@@ -666,7 +688,7 @@ TMP_SMX = "sulfamethoxazole / trimethoprim"
             [allergy(coded(RXNORM, "281")), anc(3, "2026-11-15")],
             TMP_SMX,
             False,
-            "Potassium",
+            "No recent potassium was read",
         ),
         row(
             "a refuted sulfonamide allergy",
@@ -676,7 +698,7 @@ TMP_SMX = "sulfamethoxazole / trimethoprim"
             ],
             TMP_SMX,
             False,
-            "Potassium",
+            "No recent potassium was read",
         ),
     ],
 )
@@ -686,6 +708,115 @@ def test_which_pneumocystis_drug_is_offered(history: list[Resource], drug: str, 
     assert drafts_in(shown) == [drug]
     assert draft_in(shown)[:2] == (recommended, None)
     assert note in shown["detail"]
+
+
+POTASSIUM, G6PD = "2823-3", "32546-4"
+
+
+def potassium(value: float, on: str | None, unit: str = "mmol/L", **more: Any) -> Resource:
+    """Make a potassium."""
+    return lab(POTASSIUM, value, unit, on, **more)
+
+
+def g6pd(value: float, on: str | None) -> Resource:
+    """Make a G6PD activity per gram of haemoglobin."""
+    return lab(G6PD, value, "U/g{Hb}", on)
+
+
+HIGH, UNREAD_POTASSIUM = "The latest potassium is above 5.0", "No recent potassium was read"
+
+
+@pytest.mark.parametrize(
+    ("history", "drug", "recommended", "note"),
+    [
+        row("5.0: nothing speaks against the first choice", [potassium(5.0, "2026-11-15")], TMP_SMX, True, None),
+        row("5.1", [potassium(5.1, "2026-11-15")], "atovaquone", True, HIGH),
+        row("5.1 in mEq/L", [potassium(5.1, "2026-11-15", "mEq/L")], "atovaquone", True, HIGH),
+        row(
+            "two of one day: the higher one decides",
+            [potassium(4.4, "2026-11-15"), potassium(5.3, "2026-11-15")],
+            "atovaquone",
+            True,
+            HIGH,
+        ),
+        row("high, and lower since", [potassium(5.6, "2026-11-10"), potassium(4.4, "2026-11-15")], TMP_SMX, True, None),
+        row(
+            "low, and higher since",
+            [potassium(4.4, "2026-11-10"), potassium(5.6, "2026-11-15")],
+            "atovaquone",
+            True,
+            HIGH,
+        ),
+        row(
+            "only a bound, which may be too high",
+            [potassium(6, "2026-11-15", valueQuantity={"value": 6, "unit": "mmol/L", "comparator": "<"})],
+            "atovaquone",
+            True,
+            HIGH,
+        ),
+        row("14 days old", [potassium(5.6, days_ago(14))], "atovaquone", True, HIGH),
+        row("15 days old: not recent", [potassium(5.6, days_ago(15))], TMP_SMX, False, UNREAD_POTASSIUM),
+        row("some day this month: 0 to 19 days", [potassium(4.0, "2026-11")], TMP_SMX, False, UNREAD_POTASSIUM),
+        row("without a date", [potassium(4.0, None)], TMP_SMX, False, UNREAD_POTASSIUM),
+        row("preliminary", [potassium(4.0, "2026-11-15", status="preliminary")], TMP_SMX, False, UNREAD_POTASSIUM),
+        row("in an unknown unit", [potassium(4.0, "2026-11-15", "bananas")], TMP_SMX, False, UNREAD_POTASSIUM),
+        row("none", [], TMP_SMX, False, UNREAD_POTASSIUM),
+    ],
+)
+def test_potassium_and_the_first_choice(
+    history: list[Resource], drug: str, recommended: bool, note: str | None
+) -> None:
+    shown = card(view([infusion(days_ago(60)), ANTIVIRAL, anc(3, "2026-11-15"), *history]), "R16")
+
+    assert drafts_in(shown) == [drug]
+    assert draft_in(shown)[:2] == (recommended, None)
+    for wording in (HIGH, UNREAD_POTASSIUM):
+        assert (wording in shown["detail"]) == (wording == note)
+
+
+def test_the_first_choice_is_recommended_only_with_a_recent_anc() -> None:
+    shown = card(view([DAY_200, ANTIVIRAL, potassium(4.0, "2026-11-15")]), "R16")
+
+    assert draft_in(shown)[:2] == (False, None)
+    assert UNREAD_POTASSIUM not in shown["detail"]
+
+
+@pytest.mark.parametrize(
+    ("history", "drug", "recommended", "is_named"),
+    [
+        row("deficiency on the problem list", [myeloma(), condition("D75.A")], TMP_SMX, False, True),
+        row(
+            "suspected",
+            [myeloma(), condition("D55.0", verificationStatus={"coding": [{"code": "provisional"}]})],
+            TMP_SMX,
+            False,
+            True,
+        ),
+        row(
+            "refuted",
+            [myeloma(), condition("D55.0", verificationStatus={"coding": [{"code": "refuted"}]})],
+            TMP_SMX,
+            True,
+            False,
+        ),
+        row("activity 6.9", [g6pd(6.9, "2020-03-01")], TMP_SMX, False, True),
+        row("activity 7.0", [g6pd(7.0, "2020-03-01")], TMP_SMX, True, False),
+        row("activity 6.9, nobody knows when", [g6pd(6.9, None)], TMP_SMX, False, True),
+        row("deficient, and atovaquone is drafted", [myeloma(), condition("D75.A"), SULFA], "atovaquone", True, True),
+        row("nothing known: the option names it", [], TMP_SMX, True, False),
+    ],
+)
+def test_a_g6pd_deficiency_rules_out_dapsone(
+    history: list[Resource], drug: str, recommended: bool, is_named: bool
+) -> None:
+    labs = [anc(3, "2026-11-15"), potassium(4.0, "2026-11-15")]
+
+    shown = card(view([DAY_200, ANTIVIRAL, *labs, *history]), "R16")
+
+    assert drafts_in(shown) == [drug]
+    assert draft_in(shown)[0] is recommended
+    assert ("is on record: no dapsone" in shown["detail"]) == is_named
+    assert "dapsone (only with normal G6PD)" in shown["detail"]
 
 
 def test_no_pneumocystis_draft_without_allergies() -> None:
@@ -734,7 +865,7 @@ def test_a_draft_before_day_30_begins_on_day_30() -> None:
 
 def test_a_draft_without_a_year_to_run_has_no_bounds() -> None:
     past = card(view([infusion(days_ago(400)), cd4(150, "2026-11-01"), PJP_DRUG]), "R15")
-    reminder = card(sign([PJP_DRUG], draft_infusion()), "R15")
+    reminder = card(sign([*SCREENED, PJP_DRUG], draft_infusion()), "R15")
 
     assert draft_in(past)[2] == {}
     assert draft_in(reminder)[2] == {}

@@ -36,7 +36,7 @@ from tests.rules.table import (
     NOT_APPLICABLE,
     PROTECTED,
     SATISFIED,
-    codes_of,
+    codes_besides_care,
     days_ago,
     drafts_in,
     row,
@@ -103,7 +103,7 @@ def test_a_step_towards_car_t_asks_for_no_referral(order: Resource) -> None:
 def test_three_drugs_of_one_regimen_make_one_card() -> None:
     regimen = [draft_drug(name) for name in ("pomalidomide", "bortezomib", "dexamethasone")]
 
-    assert codes_of(select(RELAPSED, *regimen)) == ["R27"]
+    assert codes_besides_care(select(RELAPSED, *regimen)) == ["R27"]
 
 
 def test_a_regimen_with_a_bispecific_asks_for_no_referral() -> None:
@@ -134,7 +134,7 @@ def test_a_relapse_after_treatment(history: list[Resource], expected: str) -> No
     assessment = select(history, draft_drug("selinexor"))
 
     assert outcome(assessment, "R27") == expected
-    assert ("R27" in codes_of(assessment)) == (expected == FLAGGED)
+    assert ("R27" in codes_besides_care(assessment)) == (expected == FLAGGED)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_a_relapse_on_opening_the_chart(relapsed: str | None, expected: str) -> 
     assessment = view([*TREATED, progression(relapsed)])
 
     assert outcome(assessment, "R27") == expected
-    assert codes_of(assessment) == (["R27"] if expected == FLAGGED else [])
+    assert codes_besides_care(assessment) == (["R27"] if expected == FLAGGED else [])
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_progression_after_the_cells(since: list[Resource], expected: str) -> No
     assessment = select([*ONCE_INFUSED, *since], SELINEXOR)
 
     assert outcome(assessment, "R29") == expected
-    assert ("R29" in codes_of(assessment)) == (expected == FLAGGED)
+    assert ("R29" in codes_besides_care(assessment)) == (expected == FLAGGED)
     assert outcome(assessment, "R27") == SATISFIED
 
 
@@ -466,7 +466,7 @@ def test_what_followed_the_cells(history: list[Resource], beside: list[Resource]
     assessment = select([*AFTER_CELLS, *history], SELINEXOR, beside=beside)
 
     assert outcome(assessment, "R29") == expected
-    assert ("R29" in codes_of(assessment)) == (expected == FLAGGED)
+    assert ("R29" in codes_besides_care(assessment)) == (expected == FLAGGED)
 
 
 def test_the_referral_that_led_to_cells_of_this_year_does_not_keep_their_failure_silent() -> None:
@@ -511,7 +511,7 @@ def test_the_card_names_the_cells_that_failed_last() -> None:
 def test_referral_and_salvage_are_never_said_together(history: list[Resource]) -> None:
     assessment = select(history, SELINEXOR)
 
-    assert len({"R27", "R29"}.intersection(codes_of(assessment))) == 1
+    assert len({"R27", "R29"}.intersection(codes_besides_care(assessment))) == 1
 
 
 SAME, OTHER, GPRC5D = "ciltacabtagene autoleucel", "idecabtagene vicleucel", "arlocabtagene autoleucel"
@@ -587,10 +587,10 @@ def test_second_cells(history: list[Resource], order: str, expected: str, indica
     assessment = select([*history, *PROTECTED], draft_drug(order))
 
     assert outcome(assessment, "R30") == expected
-    assert ("R30" in codes_of(assessment)) == (expected == FLAGGED)
+    assert ("R30" in codes_besides_care(assessment)) == (expected == FLAGGED)
     if expected == FLAGGED:
         assert card(assessment, "R30")["indicator"] == indicator
-    if "R00" in codes_of(assessment):
+    if "R00" in codes_besides_care(assessment):
         assert "(R30)" not in text_of(card(assessment, "R00"))
 
 
@@ -662,7 +662,7 @@ def test_the_card_of_second_cells(history: Resource, order: str, summary: str) -
 def test_what_is_said_on_selecting_is_not_repeated_on_signing(
     history: list[Resource], order: Resource, rule: str
 ) -> None:
-    assert rule in codes_of(select(history, order))
+    assert rule in codes_besides_care(select(history, order))
     assert outcome(sign(history, order), rule) == NOT_APPLICABLE
 
 

@@ -28,7 +28,7 @@ from tests.rules.table import (
     PREFERENCES,
     PROTECTED,
     SATISFIED,
-    codes_of,
+    codes_besides_care,
     days_ago,
     drafts_in,
     row,
@@ -62,13 +62,13 @@ def test_no_interval_from_cells_to_a_bispecific(history: list[Resource], order: 
 
     assert outcome(assessment, "R02") == expected
     assert outcome(assessment, "R01") != FLAGGED
-    assert not {"R01", "R02"}.intersection(codes_of(assessment))
+    assert not {"R01", "R02"}.intersection(codes_besides_care(assessment))
 
 
 def test_the_reverse_direction_is_silent_altogether() -> None:
     assessment = select([infusion("2024-03-01"), LATE, *PROTECTED], draft_drug("teclistamab"))
 
-    assert codes_of(assessment, besides=PREFERENCES) == []
+    assert codes_besides_care(assessment, besides=PREFERENCES) == []
 
 
 EARLY = [TECLISTAMAB, progression("2026-11-10")]
@@ -135,7 +135,7 @@ EARLY = [TECLISTAMAB, progression("2026-11-10")]
 def test_talquetamab_as_an_option(history: list[Resource], order: Resource, cards: list[str], expected: str) -> None:
     assessment = select([*history, *PROTECTED], order)
 
-    assert codes_of(assessment, besides=PREFERENCES | {"R10"}) == cards
+    assert codes_besides_care(assessment, besides=PREFERENCES | {"R10"}) == cards
     is_offered = any(OPTION in text_of(card(assessment, code)) for code in cards)
     assert is_offered == (expected == FLAGGED)
     assert (outcome(assessment, "R07") == FLAGGED) == (expected == FLAGGED)
@@ -249,7 +249,7 @@ BELANTAMAB_BEFORE = reported("belantamab mafodotin", "2025-03-01", "2025-12-01")
 def test_a_conjugate_after_redirection_against_bcma(history: list[Resource], expected: str) -> None:
     for assessment in (select(history, BELANTAMAB), sign(history, BELANTAMAB)):
         assert outcome(assessment, "R36") == expected
-        assert "R36" not in codes_of(assessment)
+        assert "R36" not in codes_besides_care(assessment)
 
 
 @pytest.mark.parametrize("order", ["teclistamab", "talquetamab", "ciltacabtagene autoleucel", "lenalidomide"])
@@ -260,14 +260,14 @@ def test_no_other_drug_works_otherwise(order: str) -> None:
 def test_a_conjugate_after_cells_that_failed_early_is_no_second_go_at_the_same() -> None:
     failed = [infusion("2026-03-01"), progression("2026-07-15"), *PROTECTED]
 
-    assert not {"R05", "R06"}.intersection(codes_of(select(failed, BELANTAMAB)))
-    assert "R05" in codes_of(select(failed, draft_drug("elranatamab")))
+    assert not {"R05", "R06"}.intersection(codes_besides_care(select(failed, BELANTAMAB)))
+    assert "R05" in codes_besides_care(select(failed, draft_drug("elranatamab")))
 
 
 def test_a_conjugate_that_failed_after_redirection_is_not_kept_silent() -> None:
     failed = [reported("belantamab mafodotin", "2026-01-05", "2026-06-20"), progression("2026-07-01")]
 
-    assert "R05" in codes_of(select([given("teclistamab", "2025-01-05"), *failed], BELANTAMAB))
+    assert "R05" in codes_besides_care(select([given("teclistamab", "2025-01-05"), *failed], BELANTAMAB))
 
 
 def test_where_a_failed_conjugate_may_be_hidden_it_is_said_that_it_was_not_checked() -> None:

@@ -29,7 +29,7 @@ from tests.rules.table import (
     PREFERENCES,
     PROTECTED,
     SATISFIED,
-    codes_of,
+    codes_besides_care,
     days_after,
     days_ago,
     drafts_in,
@@ -70,7 +70,7 @@ def test_days_since_the_last_dose(last_dose: str | None, expected: str) -> None:
 
     assert outcome(assessment, "R01") == expected
     shown = {FLAGGED: ["R01"], CANNOT_TELL: ["R00"], SATISFIED: []}[expected]
-    assert codes_of(assessment) == shown
+    assert codes_besides_care(assessment) == shown
 
 
 def test_the_card_names_drug_days_and_the_first_day_that_is_long_enough() -> None:
@@ -507,7 +507,7 @@ def test_toxicity_half_a_year_ago_leaves_nothing_to_say() -> None:
     assessment = select(history, draft_drug("ciltacabtagene autoleucel"))
 
     assert (outcome(assessment, "R01"), outcome(assessment, "R05")) == (SATISFIED, SATISFIED)
-    assert codes_of(assessment, besides=PREFERENCES) == []
+    assert codes_besides_care(assessment, besides=PREFERENCES) == []
 
 
 def test_an_ongoing_course_has_no_interval_to_a_later_collection_either() -> None:
@@ -602,7 +602,7 @@ def test_car_t_orders_in_words(order: str, expected: str) -> None:
 def test_a_cell_therapy_order_without_product_is_named_on_the_data_gap_card() -> None:
     asked = draft_service("") | {"code": {"text": "CAR-T cell therapy"}}
 
-    assert codes_of(sign([given("teclistamab", "2026-11-05")], asked)) == ["R00"]
+    assert codes_besides_care(sign([given("teclistamab", "2026-11-05")], asked)) == ["R00"]
 
 
 # --- moving the draft to the first day that is long enough ---
