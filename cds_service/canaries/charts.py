@@ -6,6 +6,7 @@ A chart line is one of these, with days such as -20 (20 days ago) or 0 (today):
     taken DRUG DAY DAY               from one day to another      worsened DAY             the myeloma progressed
     takes DRUG DAY                   since then, and still        has PROBLEM DAY          on the problem list since
     measured TEST DAY VALUE [UNIT]   a result that is a number    tested TEST DAY FINDING  "positive" or "negative"
+    remitted DAY                     a complete remission
 
 An order is the name of a drug with the amount of a dose (VALUE UNIT) or without, or that of a procedure, a test or a
 vaccine with the day for which it is planned, or without. Units are codes of UCUM. All else is coded and never named: a
@@ -23,7 +24,8 @@ from fhir_mapping.needs import Search
 Json = dict[str, Any]
 
 _DIAGNOSIS, _DIAGNOSED = "multiple-myeloma", -2500
-_STATUS, _WORSE = "cancer-disease-status", "disease-status-progression"
+_STATUS, _WORSE, _REMISSION = "cancer-disease-status", "disease-status-progression", "disease-status-remission"
+_STATUSES = {"worsened": _WORSE, "remitted": _REMISSION}
 _FINDING = "finding-"
 _BORN = -66 * 365
 _UCUM = "http://unitsofmeasure.org"
@@ -47,7 +49,7 @@ def names_in(canary: Canary) -> set[str]:
     named = {_DIAGNOSIS, *(line.split()[0] for line in canary.orders)}
     for line in canary.chart:
         verb, name, *more = line.split()
-        named |= {_STATUS, _WORSE} if verb == "worsened" else {name}
+        named |= {_STATUS, _STATUSES[verb]} if verb in _STATUSES else {name}
         if verb == "tested":
             named.add(_FINDING + more[1])
     return named
@@ -132,8 +134,14 @@ class _Maker:
         return "Procedure", members
 
     def worsened(self, day: str) -> tuple[str, Json]:
+        return self._status(day, _WORSE)
+
+    def remitted(self, day: str) -> tuple[str, Json]:
+        return self._status(day, _REMISSION)
+
+    def _status(self, day: str, value: str) -> tuple[str, Json]:
         members = {"status": "final", "code": self._concept(_STATUS), "effectiveDateTime": self._day(day)}
-        return "Observation", members | {"valueCodeableConcept": self._concept(_WORSE)}
+        return "Observation", members | {"valueCodeableConcept": self._concept(value)}
 
     def has(self, problem: str, day: str) -> tuple[str, Json]:
         return "Condition", {"code": self._concept(problem), "recordedDate": self._day(day)} | _ACTIVE_PROBLEM
@@ -173,6 +181,7 @@ _VERBS: Mapping[str, Callable[..., tuple[str, Json]]] = {
     "takes": _Maker.takes,
     "done": _Maker.done,
     "worsened": _Maker.worsened,
+    "remitted": _Maker.remitted,
     "has": _Maker.has,
     "measured": _Maker.measured,
     "tested": _Maker.tested,

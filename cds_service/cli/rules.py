@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cards.dose_lines import dose_lines
 from cards.knowledge import reviewing
 from cards.knowledge.loader import ActiveRule, Knowledge, KnowledgeError
 from cards.knowledge.loader import load as load_knowledge
@@ -16,6 +17,7 @@ from cards.sheet import (
     bounds,
     cited,
     counted,
+    doses_of,
     filled,
     indicators_of,
     label_line,
@@ -139,6 +141,7 @@ def _facts(active: ActiveRule, knowledge: Knowledge, files: ReviewFiles) -> dict
         "override_reasons": {key: knowledge.presentation.override.reasons[key] for key in text.override_reasons},
         "draft_orders": {key: knowledge.orders[key].model_dump(exclude_none=True) for key in _orders(active)},
         "labels": [label_line(label) for label in labels_of(active)],
+        "doses": [line for label in doses_of(active) for line in dose_lines(label)],
         "relations": relations_of(active, knowledge),
         "questions": [item.model_dump() for item in files.questions if text.id in item.rules],
         "cases": {"stories": cases.stories, "tables": cases.tables},
@@ -167,6 +170,7 @@ def _text(active: ActiveRule, knowledge: Knowledge, files: ReviewFiles) -> Itera
     yield from _section("Draft orders that are always offered (others depend on the chart)", orders)
     yield from _section("Numbers", _numbers(active))
     yield from _section("Labels", map(label_line, labels_of(active)))
+    yield from _section("Doses of labels", (line for label in doses_of(active) for line in dose_lines(label)))
     yield from _section(f"Evidence ({text.strength}; certainty {text.certainty})", _evidence(active))
     yield from _section("Sources", _sources(active, knowledge))
     reasons = knowledge.presentation.override.reasons

@@ -33,6 +33,7 @@ from tests.build import (
 )
 from tests.cli.serving import Served, run, serving, written
 from tests.ehr.server import Ehr
+from tests.rules.table import SCREENED
 from tests.service.calling import KeepingRecorder
 
 ISS = "https://ehr.example.org"
@@ -49,7 +50,7 @@ def service() -> Iterator[Served]:
 @pytest.fixture
 def story(tmp_path: Path) -> Path:
     """A whole hook request that R01 flags."""
-    request = hook_request(Hook.ORDER_SIGN, chart(WASHOUT), [draft_collection("2026-11-20")])
+    request = hook_request(Hook.ORDER_SIGN, chart(WASHOUT, *SCREENED), [draft_collection("2026-11-20")])
     return written(tmp_path / "request.json", request)
 
 

@@ -20,7 +20,8 @@ from cds_service.cli.cards import cards, page_of
 from cds_service.cli.preview import EXAMPLE, Group, Shown, example_facts, groups, variant_on
 from cds_service.settings import Settings
 from cds_service.synthetic import AS_OF, demo_patients
-from tests.build import ask, cards_of
+from tests.build import ask
+from tests.build import card as card_of
 from tests.cli.serving import run
 
 
@@ -76,7 +77,7 @@ def test_no_wording_keeps_a_placeholder() -> None:
 
 
 def test_a_card_that_a_patient_reaches_is_the_one_that_the_service_answers() -> None:
-    (answered,) = cards_of(ask(demo_patients()[1].request))
+    answered = card_of(ask(demo_patients()[1].request), "R01")
 
     found = shown("R01", "recent")
 

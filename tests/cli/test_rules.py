@@ -155,7 +155,7 @@ def test_one_rule_is_there_for_machines() -> None:
     assert found["reviewed"] is None
 
 
-@pytest.mark.parametrize("unknown", ["R99", "R44", "washout", "R00", ""])
+@pytest.mark.parametrize("unknown", ["R99", "R45", "washout", "R00", ""])
 def test_an_unknown_rule_is_refused_with_those_that_exist(unknown: str) -> None:
     result = run(rules, "show", unknown)
 

@@ -18,6 +18,7 @@ from cds_service.telemetry import DecisionRecord
 from tests.build import AS_OF, KEYS, Resource, chart, draft_collection, given, hook_request, ordered, reported
 from tests.ehr.faulty import Fault
 from tests.ehr.server import Ehr, serving
+from tests.rules.table import SCREENED
 from tests.service.calling import KeepingRecorder, call, cards, codes, refusal
 
 # For tests that are about time, and for the others, which a busy machine must not fail
@@ -46,7 +47,7 @@ def quiet_chart(*more: Resource, **replaced: Any) -> dict[str, Any]:
         ordered("metformin", "2019-01-01"),
         given("metformin", "2019-01-02"),
     ]
-    return chart(*more, *drugs, **replaced)
+    return chart(*more, *drugs, *SCREENED, **replaced)
 
 
 def washout_chart(**replaced: Any) -> dict[str, Any]:

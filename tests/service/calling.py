@@ -13,7 +13,19 @@ from cards.finding import Hook
 from cds_service.app import create_app
 from cds_service.settings import Settings
 from cds_service.telemetry import DecisionRecord
-from tests.build import AS_OF, Resource, chart, draft_collection, given, hook_request, infusion, ordered, reported
+from tests.build import (
+    AS_OF,
+    Resource,
+    chart,
+    draft_collection,
+    given,
+    hook_request,
+    infusion,
+    lab,
+    ordered,
+    reported,
+)
+from tests.rules.table import SCREENED
 
 SETTINGS = Settings(auth="off", as_of=AS_OF.isoformat(), time_zone="America/New_York")
 JSON = "application/json"
@@ -89,7 +101,7 @@ def refusal(response: TestResponse, status: int) -> str:
 
 def washout(hook: Hook = Hook.ORDER_SIGN, **context: Any) -> Resource:
     """Make a request that R01 flags: a BCMA bispecific 80 days before the T-cell collection that is ordered."""
-    request = hook_request(hook, chart(given("teclistamab", "2026-09-01")), [draft_collection("2026-11-20")])
+    request = hook_request(hook, chart(given("teclistamab", "2026-09-01"), *SCREENED), [draft_collection("2026-11-20")])
     return changed(request, **context)
 
 
@@ -100,12 +112,13 @@ def unremarkable(**prefetch: Any) -> Resource:
         ordered("metformin", "2019-01-01"),
         given("metformin", "2019-01-02"),
     ]
-    return hook_request(Hook.ORDER_SIGN, chart(*drugs, **prefetch), [draft_collection("2026-11-25")])
+    return hook_request(Hook.ORDER_SIGN, chart(*drugs, *SCREENED, **prefetch), [draft_collection("2026-11-25")])
 
 
 def after_infusion(**prefetch: Any) -> Resource:
-    """Make a patient-view request that R15 and R16 flag: 50 days after CAR T cells, no prophylaxis."""
-    return hook_request(Hook.PATIENT_VIEW, chart(infusion("2026-10-01"), **prefetch))
+    """Make a patient-view request that R15, R16 and R39 flag: 50 days after CAR T cells, IgG known, no prophylaxis."""
+    igg = lab("2465-3", 720, "mg/dL", "2026-11-02")
+    return hook_request(Hook.PATIENT_VIEW, chart(infusion("2026-10-01"), igg, **prefetch))
 
 
 def changed(request: Resource, **context: Any) -> Resource:

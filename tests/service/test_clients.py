@@ -12,9 +12,11 @@ from cds_service.callers import ordering_of
 from cds_service.settings import Settings, unix_time
 from cds_service.site import OrderCode, Site
 from tests.build import (
+    LOINC,
     PATIENT,
     RXCUI,
     RXNORM,
+    TEST_CODES,
     Resource,
     bundle,
     chart,
@@ -26,6 +28,7 @@ from tests.build import (
     lab,
     progression,
 )
+from tests.rules.table import SCREENED
 from tests.service import tokens
 from tests.service.calling import after_infusion, call, cards, client, codes, post, washout
 
@@ -35,7 +38,7 @@ OWN_CODE = OrderCode(template="pjp-first-choice", system=PREFERENCE_LIST, code="
 LONG_ID = "eXyZ-" * 38  # Epic's draft ids have about 190 characters
 RELAPSE = hook_request(
     Hook.ORDER_SIGN,
-    chart(given("teclistamab", "2026-11-05"), progression("2026-11-10")),
+    chart(given("teclistamab", "2026-11-05"), progression("2026-11-10"), *SCREENED),
     [draft_collection("2026-11-20")],
 )
 
@@ -87,10 +90,20 @@ def test_epic_is_offered_no_order_that_it_has_no_code_for(tmp_path: Path) -> Non
     assert kinds(ask_as_epic(tmp_path, RELAPSE)) == {"MedicationRequest"}
 
 
+def test_epic_is_offered_laboratory_tests_by_their_codes(tmp_path: Path) -> None:
+    unscreened = hook_request(Hook.ORDER_SIGN, chart(), [draft_collection("2026-11-20")])
+
+    actions = [a for card in ask_as_epic(tmp_path, unscreened) for s in card["suggestions"] for a in s["actions"]]
+
+    codings = [action["resource"]["code"]["coding"] for action in actions]
+    assert {coding["code"] for (coding,) in codings} >= {TEST_CODES["hbsag"], TEST_CODES["hiv-ag-ab"]}
+    assert {coding["system"] for (coding,) in codings} == {LOINC}
+
+
 def test_what_epic_shows_of_an_action_says_drug_and_dates(tmp_path: Path) -> None:
     found = ask_as_epic(tmp_path, after_infusion())
 
-    words = [a["description"] for card in found for each in card["suggestions"] for a in each["actions"]]
+    words = [a["description"] for card in found for each in card.get("suggestions", ()) for a in each["actions"]]
     assert words == [
         "Acyclovir prophylaxis, dose by local protocol. From 2026-11-20 to 2027-10-01",
         "Sulfamethoxazole-trimethoprim prophylaxis, dose by local protocol. From 2026-11-20 to 2027-10-01",
@@ -98,10 +111,13 @@ def test_what_epic_shows_of_an_action_says_drug_and_dates(tmp_path: Path) -> Non
 
 
 def test_epic_gets_one_action_per_suggestion_and_plain_topics(tmp_path: Path) -> None:
-    for card in ask_as_epic(tmp_path, after_infusion()):
-        assert card["selectionBehavior"] == "any"
+    found = ask_as_epic(tmp_path, after_infusion())
+
+    assert [card["source"]["topic"]["code"] for card in found] == ["B01", "R39"]
+    assert found[0]["selectionBehavior"] == "any"
+    for card in found:
         assert card["source"]["topic"]["code"].isalnum()
-        assert all(len(suggestion["actions"]) == 1 for suggestion in card["suggestions"])
+        assert all(len(suggestion["actions"]) == 1 for suggestion in card.get("suggestions", ()))
 
 
 def test_a_site_code_stands_first_for_every_other_client_too() -> None:
@@ -149,7 +165,7 @@ def test_a_search_of_epic_without_results_is_a_warning_and_no_failure() -> None:
 def test_a_user_of_epic_may_be_a_role(user: str) -> None:
     request = after_infusion()
 
-    assert codes(call(request | {"context": request["context"] | {"userId": user}})) == ["B01"]
+    assert codes(call(request | {"context": request["context"] | {"userId": user}})) == ["B01", "R39"]
 
 
 def test_a_draft_of_epic_has_a_long_id_and_a_medication_beside_it() -> None:
@@ -249,8 +265,10 @@ def test_a_client_that_sends_single_resources_gets_what_they_prove_and_hears_wha
 
 
 def test_a_strict_client_finds_every_flag_spelt_out() -> None:
-    for card in cards(call(after_infusion())):
-        assert all(isinstance(suggestion["isRecommended"], bool) for suggestion in card["suggestions"])
+    suggestions = [each for card in cards(call(after_infusion())) for each in card.get("suggestions", ())]
+
+    assert suggestions
+    assert all(isinstance(suggestion["isRecommended"], bool) for suggestion in suggestions)
 
 
 # --- Browsers ---

@@ -28,6 +28,7 @@ KEYS = (
     "immunizations",
     "appointments",
     "researchSubjects",
+    "communications",
     "flags",
     "carePlans",
 )
@@ -98,7 +99,7 @@ def test_observations_are_asked_for_by_code() -> None:
 
     wanted = template.partition("&code=")[2].split(",")
     assert "97509-4" in wanted
-    assert all(re.fullmatch(r"\d{1,5}-\d", code) for code in wanted)
+    assert all(re.fullmatch(r"\d{1,6}-\d", code) for code in wanted)
 
 
 def test_every_advertised_id_answers() -> None:

@@ -62,7 +62,9 @@ def test_a_crashing_rule_leaves_the_other_cards() -> None:
 
     found = cards(call(after_infusion(), to=asked))
 
-    assert [card["source"]["topic"]["code"] for card in found] == ["R16", "R00"]
+    assert [card["source"]["topic"]["code"] for card in found] == ["B01", "R39", "R00"]
+    assert found[0]["extension"]["mmcds.rules"] == [{"id": "R16", "outcome": "flagged"}]
+    assert "(R15)" in found[-1]["detail"]
     assert recorder.records[0].rules["R15"] == ("failed",)
     assert recorder.records[0].rules["R16"] == ("flagged",)
 

@@ -59,7 +59,7 @@ def test_cards_of_several_calls_and_services_are_counted_by_rule_and_outcome() -
 
     service.report(accepted(opened[0]), overridden(signed))
 
-    assert [card["source"]["topic"]["code"] for card in opened] == ["B01"]
+    assert [card["source"]["topic"]["code"] for card in opened] == ["B01", "R39"]
     assert service.counted("cds_card_feedback") == {
         'outcome="accepted",rule="B01"': 1,
         'outcome="overridden",rule="R01"': 1,

@@ -14,6 +14,7 @@ from tests.ehr.faulty import raw, status
 from tests.ehr.server import serving
 from tests.ehr.sockets import Behaviour, black_hole, body_drip, header_drip
 from tests.faults.asking import authorization, gap_card, make_service, quiet_chart, swift, washout_chart
+from tests.rules.table import SCREENED
 from tests.service.calling import call, cards, codes, unremarkable
 
 NEXT = {"link": [{"relation": "next", "url": "https://ehr.example/fhir?page=2"}]}
@@ -99,9 +100,8 @@ R5_DOSE = {
 
 def test_a_record_of_r5_is_not_passed_over() -> None:
     request = hook_request(Hook.PATIENT_VIEW, chart(medicationAdministrations=bundle([R5_DOSE])))
-    order = hook_request(
-        Hook.ORDER_SIGN, chart(medicationAdministrations=bundle([R5_DOSE])), [draft_collection("2026-11-25")]
-    )
+    screened = chart(*SCREENED, medicationAdministrations=bundle([R5_DOSE]))
+    order = hook_request(Hook.ORDER_SIGN, screened, [draft_collection("2026-11-25")])
 
     assert codes(call(order)) == ["R00"]
     assert codes(call(request)) == ["R00"]

@@ -38,7 +38,8 @@ GOOD = json.dumps(washout()).encode()
 DEEP_LIST = b"[" * 100_000 + b"]" * 100_000
 DEEP_OBJECT = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
 CAR_T = "ciltacabtagene autoleucel"
-OF_CAR_T = ["R01", "R15", "R16", "R00"]  # washout, two reminders, and no word on progression for R05
+# Washout, prevention of infections, the label, and no word on progression for R05
+OF_CAR_T = ["R01", "B01", "R28", "R00"]
 
 
 def with_member(name: str, value: bytes) -> bytes:
@@ -235,7 +236,7 @@ def test_of_a_member_given_twice_the_last_counts() -> None:
     ],
 )
 def test_any_spelling_of_a_clinician_gets_cards_on_patient_view(user: str) -> None:
-    assert codes(call(changed(after_infusion(), userId=user))) == ["B01"]
+    assert codes(call(changed(after_infusion(), userId=user))) == ["B01", "R39"]
 
 
 @pytest.mark.parametrize("user", [f"Patient/{PATIENT}", "RelatedPerson/r1", "https://ehr.example/fhir/Patient/x"])

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from fhir.resources.R4B.communicationrequest import CommunicationRequest
 from fhir.resources.R4B.medicationrequest import MedicationRequest
 from fhir.resources.R4B.servicerequest import ServiceRequest
 
@@ -30,6 +31,7 @@ from tests.build import (
     progression,
     reported,
 )
+from tests.rules.table import SCREENED
 from tests.service.calling import after_infusion, call, cards, changed, codes, members, unremarkable, washout
 
 TECLISTAMAB = given("teclistamab", "2026-09-01")
@@ -125,10 +127,10 @@ def each_suggestion(check: Check) -> Callable[[str], None]:
 def test_the_requests_bring_out_every_kind_of_card() -> None:
     seen = {card["source"]["topic"]["code"] for card in every_card()}
 
-    assert seen >= {"R00", "R01", "R05", "R15", "R16", "R28"}
+    assert seen >= {"R00", "R01", "R05", "R18", "R28", "R35", "R39", "R42", "B01"}
     assert {card["indicator"] for card in every_card()} == {"warning", "info"}
     kinds = {suggestion["actions"][0]["resource"]["resourceType"] for suggestion in every_suggestion()}
-    assert kinds == {"MedicationRequest", "ServiceRequest"}
+    assert kinds == {"MedicationRequest", "ServiceRequest", "CommunicationRequest"}
 
 
 @pytest.mark.parametrize("name", ["nothing to say", "not myeloma", "no drafts"])
@@ -177,7 +179,9 @@ def test_the_most_urgent_card_comes_first_and_r00_last() -> None:
 @each_card
 def test_a_topic_is_the_rules_constant_number_with_its_slug(card: Resource) -> None:
     topic = card["source"]["topic"]
-    slugs = {key: active.text.slug for key, active in load_knowledge().rules.items()} | {"R00": "could-not-check"}
+    knowledge = load_knowledge()
+    slugs = {key: active.text.slug for key, active in knowledge.rules.items()} | {"R00": "could-not-check"}
+    slugs |= {bundle.id: bundle.slug for bundle in knowledge.presentation.bundles}
 
     assert topic == {"system": "urn:mmcds:rules", "code": topic["code"], "display": slugs[topic["code"]]}
 
@@ -213,10 +217,11 @@ def test_the_data_gap_card_alone_cannot_be_overridden_and_offers_nothing(card: R
 
 
 @each_card
-def test_the_rules_extension_stands_on_r00_and_on_cards_of_several_rules_only(card: Resource) -> None:
+def test_the_rules_extension_stands_on_r00_on_bundles_and_on_cards_of_several_rules_only(card: Resource) -> None:
     code = card["source"]["topic"]["code"]
+    bundles = {bundle.id: bundle.rules for bundle in load_knowledge().presentation.bundles}
     if "extension" not in card:
-        assert code != "R00"
+        assert code not in {"R00", *bundles}
         return
     assert card["extension"].keys() == {"mmcds.rules"}
     spoken_for = card["extension"]["mmcds.rules"]
@@ -225,7 +230,11 @@ def test_the_rules_extension_stands_on_r00_and_on_cards_of_several_rules_only(ca
     assert all(re.fullmatch(r"R\d\d[A-Z]?", item["id"]) for item in spoken_for)
     ids = [item["id"] for item in spoken_for]
     assert len(ids) == len(set(ids))
-    assert code == "R00" or (ids[0] == code and len(ids) > 1)
+    if code in bundles:
+        assert ids[0] in bundles[code]
+    elif code != "R00":
+        assert ids[0] == code
+        assert len(ids) > 1
 
 
 def test_a_card_that_absorbs_another_says_so_in_its_extension() -> None:
@@ -282,11 +291,15 @@ def test_a_suggestion_is_one_labelled_action_with_an_explicit_recommendation(sug
 @each_suggestion
 def test_a_suggested_order_is_a_valid_r4_draft_for_this_patient(suggestion: Resource) -> None:
     order = suggestion["actions"][0]["resource"]
-    models: dict[str, Any] = {"MedicationRequest": MedicationRequest, "ServiceRequest": ServiceRequest}
+    models: dict[str, Any] = {
+        "CommunicationRequest": CommunicationRequest,
+        "MedicationRequest": MedicationRequest,
+        "ServiceRequest": ServiceRequest,
+    }
 
     models[order["resourceType"]].model_validate(order)
     assert order["status"] == "draft"
-    assert order["intent"] in {"order", "proposal"}
+    assert order["resourceType"] == "CommunicationRequest" or order["intent"] in {"order", "proposal"}
     assert order["subject"] == {"reference": "Patient/synthetic-1"}
     assert ("id" in order) == (suggestion["actions"][0]["type"] == "update")
 
@@ -324,9 +337,9 @@ def _lines_with(marker: str, detail: str) -> list[str]:
 @pytest.mark.parametrize(
     "request_body",
     [
-        sign(chart(reported(HOSTILE, "2026-09-01")), draft_collection()),
+        sign(chart(reported(HOSTILE, "2026-09-01"), *SCREENED), draft_collection()),
         sign(
-            chart(reported("x", "2026-09-01", medicationCodeableConcept={"coding": [{"display": HOSTILE}]})),
+            chart(reported("x", "2026-09-01", medicationCodeableConcept={"coding": [{"display": HOSTILE}]}), *SCREENED),
             draft_collection(),
         ),
         sign(chart(), draft_drug(HOSTILE)),
@@ -356,31 +369,35 @@ def test_hostile_chart_text_stays_one_harmless_line(request_body: Resource) -> N
 
 @pytest.mark.parametrize("text", ["\u200b\u202e INV \u2060", "INV\u00ad-1 \u2066x\u2069", "INV \ue000 \U000e0041"])
 def test_invisible_characters_never_reach_a_card(text: str) -> None:
-    (card,) = cards(call(sign(chart(reported(text, "2026-09-01")), draft_collection())))
+    (card,) = cards(call(sign(chart(reported(text, "2026-09-01"), *SCREENED), draft_collection())))
 
     assert "INV" in card["detail"]
     assert not [c for c in card["detail"] if unicodedata.category(c) in {"Cf", "Cs", "Co"}]
 
 
 def test_endless_chart_text_is_cut() -> None:
-    (card,) = cards(call(sign(chart(reported("INV " + "A" * 100_000, "2026-09-01")), draft_collection())))
+    endless = reported("INV " + "A" * 100_000, "2026-09-01")
+
+    (card,) = cards(call(sign(chart(endless, *SCREENED), draft_collection())))
 
     assert len(card["detail"]) < 2_000
 
 
 def test_a_record_id_full_of_markup_reaches_no_text_of_a_card() -> None:
     record = given("teclistamab", "2026-09-01", id="<b>id</b>")
-    bundled = bundle([record])
+    request = sign(chart(*SCREENED, medicationAdministrations=bundle([record])), draft_collection())
 
-    (card,) = cards(call(sign(chart(medicationAdministrations=bundled), draft_collection())))
+    (card,) = cards(call(request))
 
-    assert codes(call(sign(chart(medicationAdministrations=bundled), draft_collection()))) == ["R01"]
+    assert codes(call(request)) == ["R01"]
     assert "<b>" not in card["detail"] + card["summary"]
 
 
 def test_codes_of_the_chart_are_not_shown_at_all() -> None:
     treatment = {"coding": [{"system": "urn:local", "code": "SECRET-CODE"}]} | {"text": drug("INV drug")["text"]}
 
-    (card,) = cards(call(sign(chart(reported("x", medicationCodeableConcept=treatment)), draft_collection())))
+    record = reported("x", medicationCodeableConcept=treatment)
+
+    (card,) = cards(call(sign(chart(record, *SCREENED), draft_collection())))
 
     assert "SECRET" not in card["detail"]

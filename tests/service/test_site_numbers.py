@@ -310,6 +310,9 @@ def test_each_number_in_force_says_where_it_comes_from(tmp_path: Path) -> None:
         "rules.R15.prophylaxis_days": (365, "site file; shipped: 365 d"),
         "rules.R15.cd4_lookback_days": (200, "site file; shipped: 180 d"),
         "rules.R16.cd4_lookback_days": (200, "same as R15.cd4_lookback_days: site file; shipped: 180 d"),
+        "rules.R17.cd4_lookback_days": (200, "same as R15.cd4_lookback_days: site file; shipped: 180 d"),
+        "rules.R25.cd4_lookback_days": (200, "same as R15.cd4_lookback_days: site file; shipped: 180 d"),
+        "rules.R17.antiviral_after_cells_days": (365, "same as R15.prophylaxis_days: site file; shipped: 365 d"),
     }
 
 

@@ -91,7 +91,7 @@ def test_c134_what_is_created_is_a_whole_new_resource_of_this_patient() -> None:
         for entry in (value or {}).get("entry", ())
     } | {f"Patient/{request['context']['patientId']}"}
 
-    offered = [each["actions"][0]["resource"] for card in cards(call(request)) for each in card["suggestions"]]
+    offered = [each["actions"][0]["resource"] for card in cards(call(request)) for each in card.get("suggestions", ())]
 
     assert offered
     for resource in offered:

@@ -18,6 +18,7 @@ from tests.build import (
     hook_request,
 )
 from tests.ehr.server import serving
+from tests.rules.table import SCREENED
 from tests.service.calling import after_infusion, call, changed, codes, post, washout
 
 COLLECTION = draft_collection("2026-11-20", id="collection")
@@ -38,7 +39,7 @@ def test_c185_order_select_judges_the_selected_orders_and_no_other_draft() -> No
 def test_c186_a_draft_without_dose_and_dates_is_judged(hook: Hook) -> None:
     bare = {"resourceType": "ServiceRequest", "id": "bare", "code": COLLECTION["code"]}
 
-    assert codes(call(hook_request(hook, chart(given("teclistamab", "2026-09-01")), [bare]))) == ["R01"]
+    assert codes(call(hook_request(hook, chart(given("teclistamab", "2026-09-01"), *SCREENED), [bare]))) == ["R01"]
     assert codes(call(hook_request(hook, None, [{"resourceType": "MedicationRequest", "id": "empty"}]))) == []
 
 
@@ -83,7 +84,7 @@ def test_c189_the_drug_of_a_draft_is_found_however_it_is_named(way: str) -> None
         drafts = NAMED.get(way) or [referring(reference=f"{ehr.base}/Medication/m1")]
         request = hook_request(Hook.ORDER_SIGN, treated, drafts) | {"fhirServer": ehr.base}
 
-        assert codes(call(request)) == ["R01", "R15", "R16", "R00"]
+        assert codes(call(request)) == ["R01", "B01", "R28", "R00"]
         assert len(ehr.asked("Medication")) == ("server" in way)
 
 
@@ -95,7 +96,7 @@ OTHERS = [
 
 @pytest.mark.parametrize("hook", [Hook.ORDER_SELECT, Hook.ORDER_SIGN])
 def test_c190_orders_of_other_types_do_no_harm(hook: Hook) -> None:
-    treated = chart(given("teclistamab", "2026-09-01"))
+    treated = chart(given("teclistamab", "2026-09-01"), *SCREENED)
 
     assert codes(call(hook_request(hook, treated, OTHERS))) == []
     assert codes(call(hook_request(hook, treated, [*OTHERS, COLLECTION], [COLLECTION]))) == ["R01"]
@@ -105,4 +106,4 @@ def test_c190_orders_of_other_types_do_no_harm(hook: Hook) -> None:
 @pytest.mark.parametrize("user", [f"Patient/{PATIENT}", "RelatedPerson/r1", "https://ehr.example/fhir/Patient/x"])
 def test_c191_patients_and_relatives_who_open_the_chart_get_no_cards(user: str) -> None:
     assert call(changed(after_infusion(), userId=user)).get_json() == {"cards": []}
-    assert codes(call(after_infusion())) == ["B01"]
+    assert codes(call(after_infusion())) == ["B01", "R39"]

@@ -83,6 +83,13 @@ def _suggesting_card(change: Callable[[Any], object]) -> Callable[[Any], object]
     return lambda answer: change(next(card for card in answer["cards"] if card.get("suggestions")))
 
 
+def _without_behaviour(card: Resource) -> None:
+    """Leave open how many may be taken, and recommend none: several that are recommended break a rule of their own."""
+    del card["selectionBehavior"]
+    for suggestion in card["suggestions"]:
+        suggestion["isRecommended"] = False
+
+
 BREAKS_ANSWER: list[tuple[str, Callable[[Any], object]]] = [
     ("cds-resp-1", _recommend_two),
     ("cds-resp-2", _first_action({"type": "delete", "resource": "MedicationRequest/1"})),
@@ -92,7 +99,7 @@ BREAKS_ANSWER: list[tuple[str, Callable[[Any], object]]] = [
     ("cds-resp-4", _suggesting_card(lambda card: card["overrideReasons"][-1].pop("system"))),
     ("cds-resp-4", _suggesting_card(lambda card: card["overrideReasons"][-1].pop("code"))),
     ("cds-resp-5", _first_action({"description": None})),
-    ("cds-resp-6", _suggesting_card(lambda card: card.pop("selectionBehavior"))),
+    ("cds-resp-6", _suggesting_card(_without_behaviour)),
     ("cds-resp-7", _first_suggestion({"actionSelectionBehavior": "some"})),
 ]
 
