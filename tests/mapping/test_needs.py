@@ -218,3 +218,12 @@ def test_what_was_sent_counts_also_of_a_type_that_the_ehr_is_said_not_to_have() 
     cut_short = ALL_READ | {"procedures": CUT_SHORT}
 
     assert coverage_of(cut_short, ["Procedure"]).of(Topic.CELL_THERAPY).unread == ("procedures",)
+
+
+ADDRESS_OF_A_SERVER = 300  # characters, roomily
+SHORTEST_LIMIT = 2_048  # characters of an address, of servers in use
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_no_search_is_too_long_for_a_server(key: str) -> None:
+    assert len(searches(load())[key].query) < SHORTEST_LIMIT - ADDRESS_OF_A_SERVER
