@@ -146,7 +146,7 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, caller
         rules=_outcomes(evaluation.results),
         shown=tuple(card.source.topic.code for card in cards),
         not_repeated=plan.not_repeated,
-        coverage={topic.value: coverage.level.value for topic, coverage in history.coverage.topics.items()},
+        coverage=history.coverage.levels,
         gaps=dict(Counter(gap.code.value for gap in history.gaps)),
         origins=gathered.origins,
         faults=tuple(f"{r.active.text.id}: {r.fault}" for r in evaluation.results if r.fault),

@@ -26,17 +26,23 @@ class TopicCoverage:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What was read, Topic by Topic; `complete` and `incomplete` sort the Topics by whether absence is evidence."""
+    """What was read, Topic by Topic; `complete` and `incomplete` sort the Topics by whether absence is evidence.
+
+    `levels` says the same in words, for records of decisions.
+    """
 
     topics: Mapping[Topic, TopicCoverage]
     complete: frozenset[Topic] = field(init=False, compare=False, repr=False)
     incomplete: frozenset[Topic] = field(init=False, compare=False, repr=False)
+    levels: Mapping[str, str] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Sort the Topics once: every answer of every rule is held against them."""
         complete = frozenset(topic for topic, read in self.topics.items() if read.level is Level.COMPLETE)
         object.__setattr__(self, "complete", complete)
         object.__setattr__(self, "incomplete", frozenset(self.topics) - complete)
+        levels = {topic.value: read.level.value for topic, read in self.topics.items()}
+        object.__setattr__(self, "levels", levels)
 
     def of(self, topic: Topic) -> TopicCoverage:
         """Give the coverage of one Topic."""

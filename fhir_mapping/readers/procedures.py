@@ -225,19 +225,19 @@ def read_procedure(
     procedure: wire.Procedure, context: Context
 ) -> Iterator[_Cells | Exposure | Dose | OtherCellTherapy | UnrecognisedTreatment | EyeExamination | Education]:
     """Turn one procedure into facts; one that was prepared or not done yields none."""
-    match = match_procedure(procedure.code, context.catalog) if procedure.code is not None else None
+    if procedure.code is None:
+        return
+    match = match_procedure(procedure.code, context.catalog)
+    kinds = _care_kinds(procedure.code, context.catalog) if match is None else ()
+    if match is None and not kinds:
+        return  # as most are
     standing = _PROCEDURE.get(procedure.status or "", Standing.POSSIBLE)
     if procedure.not_done or procedure.not_performed:
         standing = Standing.NOT_GIVEN
-    if procedure.code is None or standing is Standing.PLANNED or standing is Standing.NOT_GIVEN:
+    if standing is Standing.PLANNED or standing is Standing.NOT_GIVEN:
         return
     if match is None:
-        kinds = _care_kinds(procedure.code, context.catalog)
-        kinds = [kind for kind in kinds if procedure.status in _COUNTS[kind]] if kinds else kinds
-        if kinds and context.certainty(procedure) is Certainty.STATED:
-            on = _performed(procedure, context)
-            source = source_of(procedure, on)
-            yield from [kind(on, source) for kind in kinds]
+        yield from _care(procedure, kinds, context)
         return
     performed = _performed(procedure, context)
     is_possible = match.certainty is Certainty.POSSIBLE
@@ -262,6 +262,18 @@ def read_procedure(
             certainty=certainty,
             source=source,
         )
+
+
+def _care(
+    procedure: wire.Procedure, kinds: Sequence[type[EyeExamination | Education]], context: Context
+) -> list[EyeExamination | Education]:
+    """Read care beside the treatment that certainly took place."""
+    done = [kind for kind in kinds if procedure.status in _COUNTS[kind]]
+    if not done or context.certainty(procedure) is not Certainty.STATED:
+        return []
+    on = _performed(procedure, context)
+    source = source_of(procedure, on)
+    return [kind(on, source) for kind in done]
 
 
 @lru_cache(maxsize=_CACHED_PROCEDURES)
