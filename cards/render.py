@@ -90,7 +90,7 @@ def _card(plan: CardPlan, history: TreatmentHistory, knowledge: Knowledge, addre
         summary=_shown_summary(plan, spoken, knowledge),
         detail="\n".join(_whole_detail(plan, spoken, knowledge)).rstrip("\n"),
         indicator=plan.indicator,  # type: ignore[arg-type]
-        source=_source(text.id, plan.bundle, knowledge),
+        source=_source(text.id, text.source_of(lead.conclusion.variant), plan.bundle, knowledge),
         suggestions=offered,
         selection_behavior="any" if offered else None,
         override_reasons=_override_reasons(tuple(reasons), knowledge),
@@ -99,10 +99,10 @@ def _card(plan: CardPlan, history: TreatmentHistory, knowledge: Knowledge, addre
 
 
 @lru_cache(maxsize=_CACHED_RULES)
-def _source(rule_id: str, bundle: BundleText | None, knowledge: Knowledge) -> Source:
-    """Give the source of the leading rule; a bundle is known under its own name, whichever rule leads it."""
+def _source(rule_id: str, key: str, bundle: BundleText | None, knowledge: Knowledge) -> Source:
+    """Give the source of the leading card; a bundle is known under its own name, whichever rule leads it."""
     text = knowledge.rules[rule_id].text
-    source = knowledge.sources[text.sources[0]]
+    source = knowledge.sources[key]
     named = bundle or text
     topic = Coding(system=TOPIC_SYSTEM, code=named.id, display=named.slug)
     return Source(label=source.label, url=source.url, topic=topic)

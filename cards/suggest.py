@@ -68,7 +68,7 @@ def _create(
     if not addressee.ordering.can_take(proposal.template, text):
         return None
     rule = result.active.text
-    label = knowledge.sources[rule.sources[0]].label
+    label = knowledge.sources[rule.source_of(result.conclusion.variant)].label
     condition = history.diagnosis.source
     resource = draft_order(
         text,

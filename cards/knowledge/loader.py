@@ -233,6 +233,7 @@ def _faults_of(
     registered: Mapping[str, Rule],
 ) -> Iterator[str]:
     cited = [*text.sources, *(s.source for s in text.settings.values()), *(e.source for e in text.evidence)]
+    cited += (card.source for card in text.cards.values() if card.source)
     yield from (f"unknown source {key}" for key in sorted(set(cited) - sources.keys()))
     reasons = set(text.override_reasons) - presentation.override.reasons.keys()
     yield from (f"unknown override reason {reason}" for reason in sorted(reasons))

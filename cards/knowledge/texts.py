@@ -63,12 +63,16 @@ class Setting(_Text):
 
 
 class CardText(_Text):
-    """The wording of one variant of a card; `short` is what a bundle says of it beside others."""
+    """The wording of one variant of a card; `short` is what a bundle says of it beside others.
+
+    `source` is the card's source line, where another one than the rule's first says this best.
+    """
 
     indicator: Indicator
     summary: str
     why: tuple[str, ...] = Field(min_length=1)
     short: str = ""
+    source: str = ""
 
 
 class EvidenceLine(_Text):
@@ -133,6 +137,10 @@ class RuleText(_Text):
     proposals: tuple[AlwaysProposed, ...] = ()
     notes: dict[str, str] = {}
     missing: dict[str, str] = {}
+
+    def source_of(self, variant: str) -> str:
+        """Give the key of the source that a card names first."""
+        return self.cards[variant].source or self.sources[0]
 
     def shows_unknown(self, keys: Iterable[str]) -> bool:
         """Whether "cannot tell" is said aloud when these facts are missing."""

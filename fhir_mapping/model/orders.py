@@ -21,7 +21,7 @@ class OrderKind(StrEnum):
 
 
 # Looking a member up in its Enum costs as much as a call in Python 3.11, and every rule asks
-_CAR_T, _CAR_T_INFUSION = DrugClass.CAR_T, OrderKind.CAR_T_INFUSION
+_CAR_T, _CAR_T_INFUSION, _LYMPHODEPLETION = DrugClass.CAR_T, OrderKind.CAR_T_INFUSION, OrderKind.LYMPHODEPLETION
 _BEFORE_THE_INFUSION = frozenset({OrderKind.T_CELL_COLLECTION, OrderKind.LYMPHODEPLETION})
 
 
@@ -57,8 +57,9 @@ class ProposedOrder:
 
     @property
     def therapy(self) -> str:
-        """Name the drug, or call it CAR T cells where a step towards them names none."""
-        return self.drug.name if self.drug is not None else UNNAMED_CELLS
+        """Name the drug, or call it CAR T cells where a step towards them names none: lymphodepletion never does."""
+        is_unnamed = self.drug is None or self.kind is _LYMPHODEPLETION
+        return UNNAMED_CELLS if is_unnamed or self.drug is None else self.drug.name
 
     @property
     def needs_a_diagnosis(self) -> bool:

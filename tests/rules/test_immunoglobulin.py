@@ -593,7 +593,7 @@ def test_a_treatment_in_doubt_is_not_shown_by_r21() -> None:
             "behind an M-protein",
             [ON_TECLISTAMAB, igg(3500, "2026-11-10"), m_protein(3.25, "2026-11-03")],
             "info",
-            "IgG 3500 mg/dL (2026-11-10) is mostly M-protein if that is IgG: 250 mg/dL left, limit 400.",
+            "IgG 3500 mg/dL (2026-11-10) less M-protein: 250 mg/dL left if the M-protein is IgG, limit 400.",
         ),
     ],
 )
@@ -613,7 +613,7 @@ def test_a_draft_order_of_talquetamab_alone_is_said_softly() -> None:
 
 
 FIT = (lab(WEIGHT, 70, "kg", "2026-11-10"), lab(EGFR, 80, "mL/min/1.73m2", "2026-11-10"))
-DOSE = "Per local protocol (published: 0.4 to 0.5 g/kg every 4 weeks); check renal function and hydration."
+DOSE = "Per local protocol (published: 0.4 to 0.5 g/kg); check renal function and hydration."
 
 
 def ivig_dose(history: list[Resource], **raw: Any) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cards.finding import Hook
+from cards.knowledge.loader import load
 from tests.build import (
     AS_OF,
     Resource,
@@ -691,6 +692,12 @@ def test_a_row_that_has_expired_is_no_longer_verified() -> None:
 
     assert card(ask(request, today=last_day), "R31")["indicator"] == "critical"
     assert card(ask(request, today=day_after), "R31")["indicator"] == "info"
+
+
+def test_a_card_names_the_source_of_its_own_rows() -> None:
+    teclistamab = card(sign(every(7, TEC, 57, 1.5), draft(TEC, 1.5)), "R31")
+
+    assert teclistamab["source"]["label"] == load().sources["E16"].label
 
 
 def test_a_later_report_does_not_move_the_date_on_the_card() -> None:

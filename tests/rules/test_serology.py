@@ -348,8 +348,9 @@ def test_the_card_before_bcma_directed_treatment() -> None:
     assert ends == [{"end": "2026-12-01"}] * 2
 
 
-def test_a_step_towards_cells_of_no_named_product_is_named_so() -> None:
-    assert "before CAR T cells, the first" in card(select([], draft_collection()), "R18")["summary"]
+@pytest.mark.parametrize("step", [row("collection", draft_collection()), row("fludarabine", draft_drug("fludarabine"))])
+def test_a_step_towards_cells_of_no_named_product_is_named_so(step: Resource) -> None:
+    assert "before CAR T cells, the first" in card(select([], step), "R18")["summary"]
 
 
 def test_immunoglobulin_and_a_drug_against_bcma_together_make_one_card() -> None:
