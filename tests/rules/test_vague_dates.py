@@ -178,7 +178,7 @@ TECLISTAMAB = reported("teclistamab", "2026-01-05", "2026-06-30")
             "a low CD4 count of some day in October",
             lambda: view([infusion("2025-09-16"), lab("24467-3", 150, "/uL", "2026-10"), PROTECTED[1]]),
             "R15",
-            "CD4 count 150/µL on some day in October 2026; several sources",
+            "CD4 count 150/µL on some day in October 2026; two sources",
         ),
         row(
             "cells of some day in March before others",
