@@ -70,6 +70,13 @@ class _Window(NamedTuple):
     sources: tuple[SourceRef, ...] = ()
 
 
+class _Given(NamedTuple):
+    """A dose that was given, and its level where the amount tells it."""
+
+    on: ClinicalDate
+    level: Level | None
+
+
 @order_rule(
     "R34",
     reads={Topic.TREATMENT},
@@ -104,8 +111,7 @@ def levels_may_rise(history: TreatmentHistory, order: ProposedOrder, settings: W
 def _of_antibody(drug: Drug, history: TreatmentHistory, order: ProposedOrder, settings: Windows) -> list[_Window]:
     """Give the windows of an antibody that is ordered: of this step-up dose, and of those that were given."""
     found = _of_given(drug, history, order, settings)
-    label = settings.levels.get(drug.id)
-    held = measured(label, history, settings) if label else None
+    held = _held(drug, history, settings)
     ordered = held.amount(order.amount) if held else None
     is_step_up = held is not None and ordered is not None and not ordered.reaches(_full_dose(held), settings)
     if is_step_up or running_course(drug, history, settings.running_days) is None:
@@ -127,14 +133,13 @@ def _after_step_up(
 ) -> Iterator[_Window]:
     """Give the window of the last step-up; that of talquetamab stays open until its first full dose."""
     sources = course.sources[:1]
-    label = settings.levels.get(drug.id)
-    held = measured(label, history, settings) if label else None
-    start = _start(drug, course, history, held)
+    doses = _given(drug, history, settings)
+    start = _start(course, doses, settings)
     day = planned_day(order, history)
     if start is None:
         yield _Window("step_up", drug, Answer.UNKNOWN, "", None, "", sources)
         return
-    full = _first_full_dose(drug, start, history, held) if drug.id == "talquetamab" else None
+    full = _first_full_dose(start, doses) if drug.id == "talquetamab" else None
     until, words = _until(drug, start, full, settings)
     counted = full or start
     is_open = counted.days_until(day).at_most(_days_of(drug, settings))
@@ -143,41 +148,41 @@ def _after_step_up(
     yield _Window("step_up", drug, is_open, f"since {start}", until, words, sources)
 
 
-def _start(drug: Drug, course: Course, history: TreatmentHistory, held: Measured | None) -> ClinicalDate | None:
+def _held(drug: Drug, history: TreatmentHistory, settings: Windows) -> Measured | None:
+    """Hold doses against the label of a drug, where its levels are on file."""
+    label = settings.levels.get(drug.id)
+    return measured(label, history, settings) if label else None
+
+
+def _given(drug: Drug, history: TreatmentHistory, settings: Windows) -> list[_Given]:
+    """List the doses that were given and have a date, with the level where it is told."""
+    held = _held(drug, history, settings)
+    if held is None:
+        return []
+    return [
+        _Given(dose.on, held.level(held.amount(dose.amount)))
+        for dose in doses_of(drug, history)
+        if dose.was_administered and dose.on is not None
+    ]
+
+
+def _start(course: Course, doses: Sequence[_Given], settings: Windows) -> ClinicalDate | None:
     """Find the first dose of the last step-up: of the course, or of a restart within it."""
-    dated = sorted(
-        {
-            (dose.on.latest, held.level(held.amount(dose.amount)))
-            for dose in doses_of(drug, history)
-            if held is not None and dose.was_administered and dose.on is not None and dose.on.is_exact
-        },
-        key=_day_of,
-    )
+    exact = [dose for dose in doses if dose.on.is_exact]
+    steps = {dose.on for dose in exact if dose.level is not None and not dose.level.is_treatment}
+    days = sorted({dose.on.latest for dose in exact})
     restarts = [
         ClinicalDate.on(day)
-        for (before, _), (day, level) in pairwise(dated)
-        if held is not None and level is not None and not level.is_treatment
-        if (day - before).days > held.numbers.weekly_most_days
+        for before, day in pairwise(days)
+        if ClinicalDate.on(day) in steps and (day - before).days > settings.weekly_most_days
     ]
     return latest_of([*([course.first_dose] if course.first_dose else []), *restarts])
 
 
-def _day_of(dated: tuple[date, Level | None]) -> date:
-    return dated[0]
-
-
-def _first_full_dose(
-    drug: Drug, start: ClinicalDate, history: TreatmentHistory, held: Measured | None
-) -> ClinicalDate | None:
+def _first_full_dose(start: ClinicalDate, doses: Sequence[_Given]) -> ClinicalDate | None:
     """Find the first full dose after a step-up began."""
-    levels = [
-        (dose.on, held.level(held.amount(dose.amount)))
-        for dose in doses_of(drug, history)
-        if held is not None and dose.was_administered and dose.on is not None
-    ]
-    return earliest_of(
-        [on for on, level in levels if level is not None and level.is_treatment and on.is_before(start) is Answer.NO]
-    )
+    full = [dose.on for dose in doses if dose.level is not None and dose.level.is_treatment]
+    return earliest_of([on for on in full if on.is_before(start) is Answer.NO])
 
 
 def _full_dose(held: Measured) -> Level:

@@ -19,6 +19,7 @@ from tests.build import (
     myeloma,
     ordered,
     outcome,
+    procedure,
     reported,
 )
 from tests.rules.table import (
@@ -36,7 +37,7 @@ from tests.rules.table import (
     text_of,
     view,
 )
-from tests.rules.test_restart import ELRA, LINVO, TALQ, TEC, dose, draft
+from tests.rules.test_restart import ELRA, HCPCS, LINVO, TALQ, TEC, dose, draft
 
 WARFARIN = reported("warfarin", "2025-01-01", status="active", asserted=days_ago(1))
 CRS = "D89.831"
@@ -87,6 +88,17 @@ def r34(history: list[Resource], *orders: Resource) -> str:
             [dose(ELRA, 60, 76, "mg"), dose(ELRA, 15, 12, "mg")],
             draft(ELRA, 76, "mg"),
             NOT_APPLICABLE,
+        ),
+        row(
+            "a restart that other records of the day tell no amount of",
+            [
+                dose(ELRA, 60, 76, "mg"),
+                dose(ELRA, 14),
+                dose(ELRA, 14, 12, "mg"),
+                procedure("J1323", days_ago(14), system=HCPCS),
+            ],
+            draft(ELRA, 76, "mg"),
+            FLAGGED,
         ),
         row(
             "step-up doses 10 days apart are one step-up",
