@@ -13,8 +13,8 @@ from fhir_mapping.model.orders import OrderKind, ProposedOrder
 from fhir_mapping.model.treatment import UnrecognisedTreatment
 from fhir_mapping.model.vocabulary import Topic
 
-_CRITICAL = "critical"
-_URGENCY = {_CRITICAL: 0, "warning": 1, "info": 2}
+CRITICAL = "critical"  # never left out, however often it was overridden
+_URGENCY = {CRITICAL: 0, "warning": 1, "info": 2}
 _EVERY_RULE_READS = frozenset({Topic.PATIENT, Topic.DIAGNOSIS})
 # Looking a member up costs as much as a call, and every answer is asked for its outcome
 _NOT_APPLICABLE, _SATISFIED = Outcome.NOT_APPLICABLE, Outcome.SATISFIED
@@ -100,7 +100,7 @@ def compose(
     new: list[CardPlan] = []
     repeated: list[CardPlan] = []
     for card in cards:
-        is_known = is_repeat is not None and card.indicator != _CRITICAL and is_repeat(card)
+        is_known = is_repeat is not None and card.indicator != CRITICAL and is_repeat(card)
         (repeated if is_known else new).append(card)
     shown = _capped(new, presentation.cap.other_cards.value)
     return Plan(shown, _gap(evaluation, concerned, history), tuple([card.code for card in repeated]))
@@ -200,8 +200,8 @@ def _with_absorbed(lead: str, texts: Mapping[str, RuleText]) -> list[str]:
 
 def _capped(cards: list[CardPlan], other_cards: int) -> tuple[CardPlan, ...]:
     """Let the critical findings share one card, and the last card shown name those for which there is no room."""
-    critical = [card for card in cards if card.indicator == _CRITICAL]
-    others = [card for card in cards if card.indicator != _CRITICAL]
+    critical = [card for card in cards if card.indicator == CRITICAL]
+    others = [card for card in cards if card.indicator != CRITICAL]
     shown = [_as_one(critical)] if critical else []
     shown += others[:other_cards]
     if len(others) > other_cards:

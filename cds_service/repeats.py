@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from cards.card import Card
-from cards.compose import CardPlan, Plan
+from cards.compose import CRITICAL, CardPlan, Plan
 from cards.evaluate import Result
 from cards.knowledge.loader import Knowledge
 from cds_service import telemetry
@@ -23,7 +23,6 @@ from fhir_mapping.model.dates import ClinicalDate
 
 _HASH_BYTES = 16
 _DIGITS = str.maketrans("", "", string.digits)
-_NEVER_LEFT_OUT = "critical"
 _encoder = msgspec.msgpack.Encoder(enc_hook=str)  # text of a chart has a type of its own
 
 
@@ -98,7 +97,7 @@ class Visit:
 
     def _findings_of(self, card: CardPlan) -> tuple[bytes, ...]:
         """Hash what stands on a card; nothing of one that must always be shown."""
-        if card.indicator == _NEVER_LEFT_OUT:
+        if card.indicator == CRITICAL:
             return ()
         known = self._findings.get(id(card.results))
         if known is None:

@@ -241,6 +241,13 @@ def service_request(
     return _resource("ServiceRequest", members, more)
 
 
+def ordered_test(
+    test: str, authored: str | None, status: str = "active", on: str | None = None, **more: Any
+) -> Resource:
+    """Make a stored order of such a test."""
+    return service_request(coded(LOINC, TEST_CODES[test]), authored, status, on, **more)
+
+
 def appointment(
     description: str, on: str | None, status: str = "booked", created: str | None = None, **more: Any
 ) -> Resource:

@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import date
 from itertools import chain
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field
 
+from cards.knowledge.blocks import Block, LabelRow, read
 from cards.knowledge.texts import Source
 from cards.label_doses import CONTINUE, UNREADABLE, LabelDoses, LessOften, Level, Printed, Restart, Step
 from fhir_mapping.catalog.loader import Catalog
@@ -20,46 +20,26 @@ _DEEPER = {
 }
 
 
-class _Text(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    drug: str
-
-
-class _LevelText(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _LevelText(Block):
     name: str = Field(min_length=1)
     amount: float = Field(gt=0)
     treatment: bool = False
 
 
-class _DrugText(_Text):
+class _DrugText(Block):
+    drug: str
     unit: Literal["mg", "mg/kg"]
     levels: tuple[_LevelText, ...] = Field(min_length=1)
     where: str = Field(min_length=1)
     look_up: str
 
 
-class _RowText(_Text):
-    source: str
-    label_date: str = Field(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")
+class _RowText(LabelRow):
+    drug: str
     verified: bool
-    read_on: Any
-    expires: Any
-    owner: str = Field(min_length=1)
-
-    @field_validator("read_on", "expires")
-    @classmethod
-    def _is_a_day(cls, value: Any) -> Any:
-        if type(value) is not date:
-            raise ValueError("must be a TOML date")
-        return value
 
 
-class _StepText(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _StepText(Block):
     up_to: int | None = Field(default=None, ge=1)
     then: str
 
@@ -118,7 +98,7 @@ def read_label_doses(
     }
 
 
-def _is_sound(text: _Text, found: Iterator[str], faults: list[str]) -> bool:
+def _is_sound(text: _DrugText | _RowText, found: Iterator[str], faults: list[str]) -> bool:
     wrong = [f"{FILE}, {text.drug}: {fault}" for fault in found]
     faults += wrong
     return not wrong
@@ -127,11 +107,9 @@ def _is_sound(text: _Text, found: Iterator[str], faults: list[str]) -> bool:
 def _blocks(table: Mapping[str, Any], kind: str, model: type[_Block], faults: list[str]) -> list[_Block]:
     found = []
     for number, block in enumerate(table.get(kind, ()), start=1):
-        try:
-            found.append(model.model_validate(block))
-        except ValidationError as error:
-            where = f"{FILE}, {kind} {number}"
-            faults += (f"{where}: {'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
+        text = read(model, block, f"{FILE}, {kind} {number}", faults)
+        if text is not None:
+            found.append(text)
     if not found:
         faults.append(f"{FILE}: no {kind}")
     return found
@@ -153,10 +131,7 @@ def _row_faults(
 ) -> Iterator[str]:
     if text.drug not in levels:
         yield f"no doses of {text.drug}"
-    if text.source not in sources:
-        yield f"unknown source {text.source}"
-    if text.expires <= text.read_on:
-        yield "does not expire after it was read"
+    yield from text.faults(sources)
 
 
 def _restart_faults(text: _RestartText, levels: Mapping[str, Mapping[str, Level]], catalog: Catalog) -> Iterator[str]:

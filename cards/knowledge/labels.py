@@ -1,11 +1,11 @@
 """Reads the indications of labels.toml; every fault is listed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field
 
+from cards.knowledge.blocks import LabelRow, read
 from cards.knowledge.texts import Source
 from cards.labels import Label
 from fhir_mapping.catalog.loader import Catalog
@@ -14,9 +14,7 @@ from fhir_mapping.model.vocabulary import DrugClass
 FILE = "labels.toml"
 
 
-class _LabelText(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _LabelText(LabelRow):
     product: str
     beside: tuple[tuple[str, ...], ...] = ()
     jurisdiction: Literal["US"]
@@ -24,18 +22,6 @@ class _LabelText(BaseModel):
     lines_minimum: int = Field(ge=0, le=10)
     classes: tuple[DrugClass, ...]
     refractory_to: tuple[str, ...] = ()
-    source: str
-    label_date: str = Field(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")
-    read_on: Any
-    expires: Any
-    owner: str = Field(min_length=1)
-
-    @field_validator("read_on", "expires")
-    @classmethod
-    def _is_a_day(cls, value: Any) -> Any:
-        if type(value) is not date:
-            raise ValueError("must be a TOML date")
-        return value
 
 
 def read_labels(
@@ -48,10 +34,8 @@ def read_labels(
         faults.append(f"{FILE}: no indication")
     for number, block in enumerate(table.get("label", ()), start=1):
         where = f"{FILE}, row {number}"
-        try:
-            text = _LabelText.model_validate(block)
-        except ValidationError as error:
-            faults += (f"{where}: {'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
+        text = read(_LabelText, block, where, faults)
+        if text is None:
             continue
         wrong = list(_faults_of(text, sources, catalog))
         faults += (f"{where}: {fault}" for fault in wrong)
@@ -62,13 +46,10 @@ def read_labels(
 
 
 def _faults_of(text: _LabelText, sources: Mapping[str, Source], catalog: Catalog) -> Iterator[str]:
-    if text.source not in sources:
-        yield f"unknown source {text.source}"
+    yield from text.faults(sources)
     for drug in (text.product, *text.refractory_to, *(drug for partner in text.beside for drug in partner)):
         if drug not in catalog.drugs:
             yield f"unknown drug {drug}"
-    if text.expires <= text.read_on:
-        yield "does not expire after it was read"
     if any(not partner for partner in text.beside):
         yield "a partner without drugs"
 

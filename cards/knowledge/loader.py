@@ -9,14 +9,13 @@ from datetime import date
 from functools import cache, lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from cards import rules as _families
 from cards.finding import Hook
 from cards.knowledge import label_doses as doses_file
 from cards.knowledge import labels as labels_file
+from cards.knowledge.blocks import read
 from cards.knowledge.numbers import Key, OwnNumber, number_faults, resolved
 from cards.knowledge.presentation import presentation_faults
 from cards.knowledge.texts import OrderText, Presentation, RuleText, Source
@@ -31,8 +30,6 @@ FOR_REVIEWERS = ("trace.toml", "signoff.toml", "cases.toml")  # no rule reads th
 _DRUG_SYSTEM = "rxnorm"
 _PROVIDED_TO_A_MOVE = frozenset({"drug", "date"})
 _CACHED_HOOKS = 16
-
-Text = TypeVar("Text", bound=BaseModel)
 
 
 class KnowledgeError(Exception):
@@ -119,15 +116,15 @@ def load_from(folder: Traversable, registered: Mapping[str, Rule], catalog: Cata
     orders = {
         key: order
         for key, block in tables.get("orders.toml", {}).items()
-        if (order := _read(OrderText, block, f"orders.toml, {key}", faults)) is not None
+        if (order := read(OrderText, block, f"orders.toml, {key}", faults)) is not None
     }
-    presentation = _read(Presentation, tables.get("presentation.toml", {}), "presentation.toml", faults)
+    presentation = read(Presentation, tables.get("presentation.toml", {}), "presentation.toml", faults)
     written = [
         (name.removesuffix(".toml"), text)
         for name, table in tables.items()
         if name not in _NOT_FAMILIES
         for block in table.get("rule", ())
-        if (text := _read(RuleText, block, f"{name}, {block.get('id', 'a rule without id')}", faults))
+        if (text := read(RuleText, block, f"{name}, {block.get('id', 'a rule without id')}", faults))
     ]
     texts = resolved(written, faults)
     doses = doses_file.read_label_doses(tables.get(doses_file.FILE, {}), sources, catalog, faults)
@@ -176,18 +173,10 @@ def _parse(name: str, content: bytes, faults: list[str]) -> dict[str, Any]:
         return {}
 
 
-def _read(model: type[Text], block: Any, where: str, faults: list[str]) -> Text | None:
-    try:
-        return model.model_validate(block)
-    except ValidationError as error:
-        faults += (f"{where}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        return None
-
-
 def _read_sources(table: Mapping[str, Any], faults: list[str]) -> dict[str, Source]:
     sources: dict[str, Source] = {}
     for block in table.get("source", ()):
-        source = _read(Source, block, f"sources.toml, {block.get('key', 'a source without key')}", faults)
+        source = read(Source, block, f"sources.toml, {block.get('key', 'a source without key')}", faults)
         if source is None:
             continue
         if source.key in sources:
@@ -216,12 +205,9 @@ def _match(
             faults.append(f"{text.id}: its text stands in {family}.toml, its rule in {rule.family}.py")
         values: dict[str, Any] = {name: setting.value for name, setting in text.settings.items()}
         values |= {name: data for name, data in dated.items() if name in rule.settings.model_fields}
-        try:
-            settings = rule.settings.model_validate(values)
-        except ValidationError as error:
-            faults += (f"{text.id}: settings.{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
-            continue
-        yield text.id, ActiveRule(rule, text, settings)
+        settings = read(rule.settings, values, text.id, faults, under=("settings",))
+        if settings is not None:
+            yield text.id, ActiveRule(rule, text, settings)
     faults += (f"{rule_id}: a rule without text" for rule_id in sorted(registered.keys() - seen))
 
 

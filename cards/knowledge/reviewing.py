@@ -10,8 +10,9 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from cards.knowledge.blocks import Block, read
 from cards.knowledge.loader import Knowledge, KnowledgeError
 from cards.knowledge.loader import load as load_knowledge
 from cards.knowledge.texts import Review
@@ -23,11 +24,7 @@ DEFINITIONS = "definitions"
 _CORE_DOCUMENT = re.compile(r"S\d{3}")
 
 
-class _Block(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Statement(_Block):
+class Statement(Block):
     """Something that a core document asks of a clinician, and what answers it or why nothing does."""
 
     source: str
@@ -44,7 +41,7 @@ class Statement(_Block):
         return self
 
 
-class Item(_Block):
+class Item(Block):
     """One question to clinicians; `numbers` names settings ("R01.minimum_days") or definitions."""
 
     id: str = Field(pattern=r"^[a-z]{1,2}$")
@@ -54,14 +51,14 @@ class Item(_Block):
     signed: Review | None = None
 
 
-class RuleCases(_Block):
+class RuleCases(Block):
     """The stories of one rule, and how many rows of its case tables expect which outcome."""
 
     stories: tuple[str, ...] = ()
-    tables: dict[str, dict[str, int]] = {}
+    tables: dict[str, dict[str, int]] = Field(default_factory=dict)
 
 
-class Cases(_Block):
+class Cases(Block):
     """The cases of every rule; `others` are stories that name no rule."""
 
     rules: dict[str, RuleCases]
@@ -72,11 +69,11 @@ class Cases(_Block):
         return self.rules.get(rule_id, RuleCases())
 
 
-class _Trace(_Block):
+class _Trace(Block):
     statement: tuple[Statement, ...]
 
 
-class _SignOff(_Block):
+class _SignOff(Block):
     item: tuple[Item, ...]
 
 
@@ -116,17 +113,16 @@ def load_from(folder: Traversable, knowledge: Knowledge, definitions: Mapping[st
     return ReviewFiles(trace.statement, questions.item, cases, definitions)
 
 
-_Model = TypeVar("_Model", bound=BaseModel)
+_Model = TypeVar("_Model", bound=Block)
 
 
 def _read(model: type[_Model], folder: Traversable, name: str, faults: list[str]) -> _Model | None:
     try:
-        return model.model_validate(tomllib.loads((folder / name).read_bytes().decode()))
+        table = tomllib.loads((folder / name).read_bytes().decode())
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         faults.append(f"{name}: {fault}")
-    except ValidationError as error:
-        faults += (f"{name}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-    return None
+        return None
+    return read(model, table, name, faults)
 
 
 def _faults_of_trace(statements: tuple[Statement, ...], knowledge: Knowledge) -> Iterator[str]:

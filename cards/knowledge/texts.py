@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cards.finding import Hook
+from cards.knowledge.blocks import Block
 
 Indicator = Literal["info", "warning", "critical"]
 Kind = Literal[
@@ -21,11 +22,7 @@ Kind = Literal[
 ]
 
 
-class _Text(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Source(_Text):
+class Source(Block):
     """Where a number or a statement comes from."""
 
     key: str
@@ -37,7 +34,7 @@ class Source(_Text):
     limits: str | None = None
 
 
-class Setting(_Text):
+class Setting(Block):
     """One number with its source, its words, and the room that a site has; or the number of another rule.
 
     A site may choose freely from `least` to `most`; `weaker` is the direction in which the rule warns less. Where both
@@ -62,7 +59,7 @@ class Setting(_Text):
         return self
 
 
-class CardText(_Text):
+class CardText(Block):
     """The wording of one variant of a card; `short` is what a bundle says of it beside others.
 
     `source` is the card's source line, where another one than the rule's first says this best.
@@ -75,26 +72,26 @@ class CardText(_Text):
     source: str = ""
 
 
-class EvidenceLine(_Text):
+class EvidenceLine(Block):
     """What one source says."""
 
     source: str
     says: str
 
 
-class Advice(_Text):
+class Advice(Block):
     """The options a card offers in words."""
 
     options: tuple[str, ...] = Field(min_length=1)
 
 
-class AlwaysProposed(_Text):
+class AlwaysProposed(Block):
     """A draft order that a rule offers whatever it found."""
 
     template: str
 
 
-class Review(_Text):
+class Review(Block):
     """A clinician's sign-off."""
 
     by: str = Field(min_length=1)
@@ -108,7 +105,7 @@ class Review(_Text):
         return value
 
 
-class RuleText(_Text):
+class RuleText(Block):
     """Everything about a rule that is not logic; `repeats_after` replaces `[repeats] days` for its card."""
 
     id: str = Field(pattern=r"^R\d\d[A-Z]?$")
@@ -130,13 +127,13 @@ class RuleText(_Text):
     companion_of: tuple[str, ...] = ()
     repeats_after: Setting | None = None
     reviewed: Review | None = None
-    settings: dict[str, Setting] = {}
-    cards: dict[str, CardText] = {}
+    settings: dict[str, Setting] = Field(default_factory=dict)
+    cards: dict[str, CardText] = Field(default_factory=dict)
     evidence: tuple[EvidenceLine, ...] = ()
     advice: Advice | None = None
     proposals: tuple[AlwaysProposed, ...] = ()
-    notes: dict[str, str] = {}
-    missing: dict[str, str] = {}
+    notes: dict[str, str] = Field(default_factory=dict)
+    missing: dict[str, str] = Field(default_factory=dict)
 
     def source_of(self, variant: str) -> str:
         """Give the key of the source that a card names first."""
@@ -156,13 +153,13 @@ class RuleText(_Text):
         return (*cards, *options, *self.notes.values())
 
 
-class Gates(_Text):
+class Gates(Block):
     """Numbers of the gates."""
 
     adult_years: Setting
 
 
-class GapSummaryText(_Text):
+class GapSummaryText(Block):
     """What the summary of the data-gap card may say, in full and in short; the shorts fit into one summary together.
 
     From `titles` to `counted`, the first that is true and fits speaks of the rules that were not decided.
@@ -184,7 +181,7 @@ class GapSummaryText(_Text):
     unrecognised_short: str
 
 
-class DataGapText(_Text):
+class DataGapText(Block):
     """The wording of the card that says what could not be checked."""
 
     id: str
@@ -210,7 +207,7 @@ class DataGapText(_Text):
     searches: dict[str, str]
 
 
-class DetailText(_Text):
+class DetailText(Block):
     """The headings of a card's detail."""
 
     why: str
@@ -223,7 +220,7 @@ class DetailText(_Text):
     reviewed: str
 
 
-class NumberText(_Text):
+class NumberText(Block):
     """How the lines are worded that say where a number comes from."""
 
     shipped: str
@@ -235,7 +232,7 @@ class NumberText(_Text):
     higher: str
 
 
-class CapText(_Text):
+class CapText(Block):
     """How many cards are shown, and how what does not fit is worded."""
 
     other_cards: Setting
@@ -243,7 +240,7 @@ class CapText(_Text):
     more: str
 
 
-class BundleText(_Text):
+class BundleText(Block):
     """Rules of which the findings of one call share a card that has a name of its own.
 
     `summary` says the `short` of each finding, `longer` as many as there is room for.
@@ -256,20 +253,20 @@ class BundleText(_Text):
     longer: str
 
 
-class RepeatText(_Text):
+class RepeatText(Block):
     """For how long a card is not shown again to a user who has overridden it."""
 
     days: Setting
 
 
-class Overriding(_Text):
+class Overriding(Block):
     """The reasons that a user may give for overriding a card."""
 
     system: str
     reasons: dict[str, str]
 
 
-class Presentation(_Text):
+class Presentation(Block):
     """How results become cards."""
 
     gates: Gates
@@ -291,7 +288,7 @@ _ORDER_MEMBERS = {
 }
 
 
-class OrderText(_Text):
+class OrderText(Block):
     """One draft order to offer, or how the move of one to another day is worded ("reschedule").
 
     `dose_text` needs its source and the rule's word that its inputs were read. `display` is the name of the drug or

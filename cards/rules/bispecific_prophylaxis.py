@@ -4,18 +4,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from cards.finding import Conclusion, Hook, Missing, Outcome, cannot_tell, not_applicable, satisfied
+from cards.finding import Conclusion, Hook, Missing, cannot_tell, not_applicable, satisfied
 from cards.rulebook import patient_rule
 from cards.situation import agents, bispecific
 from cards.situation.agents import AntiviralNumbers, Choice, PneumocystisNumbers
 from cards.situation.answers import OnRecord
 from cards.situation.bispecific import Running
-from cards.situation.cover import CoverNumbers, protection
+from cards.situation.cover import CoverNumbers, protection, unprotected
 from cards.situation.results import low_cd4
 from cards.situation.since_car_t import latest_infusion
 from fhir_mapping.model.dates import Answer, ClinicalDate, Days
 from fhir_mapping.model.history import TreatmentHistory
-from fhir_mapping.model.treatment import Course, SourceRef
+from fhir_mapping.model.treatment import Course
 from fhir_mapping.model.vocabulary import Cover, Drug, Topic
 
 # Looking a member up in its Enum costs as much as a call in Python 3.11, and this is asked at every request
@@ -102,7 +102,7 @@ def _judge(
     end = last_dose.latest + timedelta(settings.after_last_dose_days) if last_dose and running.has_ended else None
     unclear = len(missing) < len(wanted) and any(cover[need].answer is Answer.UNKNOWN for need in wanted)
     suffix = "_gprc5d" if bispecific.bind_gprc5d_alone(drugs) else ""
-    answer = _flagged(f"{variant}{suffix}", facts, running.sources)
+    answer = unprotected(f"{variant}{suffix}", facts, running.sources)
     answer = answer._replace(notes=("other_cover_unclear",)) if unclear else answer
     return _with_drafts(answer, missing, history, settings, history.as_of, end)
 
@@ -167,18 +167,8 @@ def _later(courses: list[Course], history: TreatmentHistory, settings: OnBispeci
         cd4=str(count),
         cd4_date=count.on,
     )
-    answer = _flagged("low_cd4", facts, (*last.sources[-1:], count.source))
+    answer = unprotected("low_cd4", facts, (*last.sources[-1:], count.source))
     return _with_drafts(answer, missing, history, settings, None, None)
-
-
-def _flagged(variant: str, facts: Unprotected, sources: tuple[SourceRef, ...]) -> Conclusion:
-    return Conclusion(
-        Outcome.FLAGGED,
-        variant=variant,
-        facts=facts,
-        evidence=sources,
-        absent=frozenset({Topic.PROPHYLAXIS}),
-    )
 
 
 def _with_drafts(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cards.finding import Conclusion, Missing, Outcome, Proposal, cannot_tell, not_applicable, satisfied
 from cards.rulebook import Settings, order_rule
-from cards.situation.answers import all_of, opposite
+from cards.situation.answers import all_of, on_record, opposite
 from cards.situation.planned_day import is_ahead, planned_day
 from fhir_mapping.model.care import PlanKind, PlannedCare, PlanState
 from fhir_mapping.model.dates import Answer, ClinicalDate, Days, latest_of
@@ -106,16 +106,16 @@ def _judge(
     day = planned_day(order, history)
     is_dated = order.planned is not None and is_ahead(order.planned, history)
     dose = _Dose(day, is_dated, tuple(_last_dose(course) for course in given), settings.baseline_days)
-    found = [(dose.is_covered_by(exam.on), exam.source) for exam in history.eye_examinations]
-    found += [(_will_cover(plan, dose, history), plan.source) for plan in _plans(history)]
-    for wanted in (_YES, _UNKNOWN):
-        sources = tuple(source for answer, source in found if answer is wanted)
-        if sources and wanted is _UNKNOWN:
-            return cannot_tell(Missing("examination"), evidence=sources[:1])
-        if sources:
-            # A dose that is hidden may have come after a first examination
+    covering = [(dose.is_covered_by(exam.on), exam.source) for exam in history.eye_examinations]
+    covering += [(_will_cover(plan, dose, history), plan.source) for plan in _plans(history)]
+    answer, sources = on_record(covering)
+    match answer:
+        case Answer.YES:  # a dose that is hidden may have come after a first examination
             return satisfied(absent=() if given else {Topic.TREATMENT}, evidence=sources[:1])
-    return _flagged(history, order, dose, given)
+        case Answer.UNKNOWN:
+            return cannot_tell(Missing("examination"), evidence=sources[:1])
+        case Answer.NO:
+            return _flagged(history, order, dose, given)
 
 
 def _plans(history: TreatmentHistory) -> list[PlannedCare]:

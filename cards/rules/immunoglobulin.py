@@ -262,9 +262,8 @@ def _low(found: Engaged, igg: LabResult, level: IggLevel, history: TreatmentHist
     proposals = [Proposal("igg-recheck", start=recheck, end=recheck)]
     notes = [] if ever_given(history).answer is not _NO else ["titers_first"]
     sources = (igg.source, *found.sources)
-    if (
-        level.m_protein is not None and level.remaining is not None
-    ):  # nobody knows whether it is IgG: no drug is drafted
+    # Nobody knows whether an M-protein is IgG: no drug is drafted
+    if level.m_protein is not None and level.remaining is not None:
         variant, remaining = "behind_m_protein", str(level.remaining)
         facts = LowIgg(found.name, str(igg), igg.on, str(level.m_protein), level.m_protein.on, remaining)
         sources = (igg.source, level.m_protein.source, *found.sources)

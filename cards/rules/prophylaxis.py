@@ -17,13 +17,13 @@ from cards.situation import agents
 from cards.situation.agents import AntiviralNumbers, Choice, PneumocystisNumbers
 from cards.situation.answers import OnRecord
 from cards.situation.bispecific import is_bispecific
-from cards.situation.cover import CoverNumbers, protection
+from cards.situation.cover import CoverNumbers, protection, unprotected
 from cards.situation.results import low_cd4
 from cards.situation.since_car_t import MISSING, LatestInfusion, latest_infusion
 from fhir_mapping.model.dates import Answer, ClinicalDate, Days
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import OrderKind
-from fhir_mapping.model.treatment import UNNAMED_CELLS, SourceRef
+from fhir_mapping.model.treatment import UNNAMED_CELLS
 from fhir_mapping.model.vocabulary import Cover, Topic
 
 
@@ -141,17 +141,7 @@ def _within_the_year(
     if cover.answer is Answer.UNKNOWN:
         return cannot_tell(Missing("cover"), evidence=cover.sources)
     facts = DaysAfterCarT(cells.product, cells.infused, days)
-    return _flagged("missing" if before_start is Answer.NO else "not_yet_due", facts, sources)
-
-
-def _flagged(variant: str, facts: DaysAfterCarT, sources: tuple[SourceRef, ...]) -> Conclusion:
-    return Conclusion(
-        Outcome.FLAGGED,
-        variant=variant,
-        facts=facts,
-        evidence=sources,
-        absent=frozenset({Topic.PROPHYLAXIS}),
-    )
+    return unprotected("missing" if before_start is Answer.NO else "not_yet_due", facts, sources)
 
 
 def _after_the_year(
@@ -170,7 +160,7 @@ def _after_the_year(
         return cannot_tell(Missing("cover"), evidence=cover.sources)
     facts = DaysAfterCarT(cells.product, cells.infused, cells.days_until(history.today))
     low = replace(facts, cd4=str(count), cd4_date=count.on)
-    return _flagged("low_cd4", low, (*sources, count.source))
+    return unprotected("low_cd4", low, (*sources, count.source))
 
 
 def _reminder(history: TreatmentHistory, cover: OnRecord) -> Conclusion:
@@ -182,7 +172,7 @@ def _reminder(history: TreatmentHistory, cover: OnRecord) -> Conclusion:
             return cannot_tell(Missing("cover"), evidence=cover.sources)
         case Answer.NO:
             product = next((o.therapy for o in history.judged_orders if o.is_car_t_infusion and o.drug), UNNAMED_CELLS)
-            return _flagged("reminder", DaysAfterCarT(product), ())
+            return unprotected("reminder", DaysAfterCarT(product), ())
 
 
 def _with_draft(answer: Conclusion, choice: Choice, settings: AfterCarT, as_of: date) -> Conclusion:

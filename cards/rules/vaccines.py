@@ -141,10 +141,10 @@ def _waiting(
     holding += [window for window in beside if window.answer is _YES]
     free = [window.free for window in holding if window.free is not None]
     endless = [window for window in holding if window.free is None]
-    is_dated = not endless
     until = str(max(free)) if free else endless[0].until
     if free and endless:
         until = f"{until} and {endless[0].besides}"
+    can_move = not endless and not open_ones and variant != _UNSTATED
     facts = TooEarly(
         vaccine=name,
         reason=holding[0].reason,
@@ -156,9 +156,7 @@ def _waiting(
         variant=variant,
         facts=facts,
         evidence=tuple(dict.fromkeys(source for window in holding for source in window.sources)),
-        proposals=(Reschedule("later-vaccine", order, max(free)),)
-        if is_dated and not open_ones and variant != _UNSTATED
-        else (),
+        proposals=(Reschedule("later-vaccine", order, max(free)),) if can_move else (),
     )
 
 
@@ -191,13 +189,13 @@ def _around_bispecifics(history: TreatmentHistory, on: ClinicalDate, settings: V
             yield _Window(_UNKNOWN, "", "", None, course.sources[:1], "bispecific")
             continue
         sure = _YES if course.is_proven_or_reported else _UNKNOWN
-        if all_of(sure, _goes_on(course, last, history.today, settings)) is _YES:
+        goes_on = _goes_on(course, last, history.today, settings)
+        if all_of(sure, goes_on) is _YES:
             going_on = f"while {name} is being given"
             yield _Window(_YES, going_on, afterwards, None, course.sources[:1], besides=f"{after} d off {name}")
             continue
         since = last.days_until(on)
-        may_go_on = _goes_on(course, last, history.today, settings)
-        answer = all_of(sure, any_of(since.less_than(after), _UNKNOWN if may_go_on is not _NO else _NO))
+        answer = all_of(sure, any_of(since.less_than(after), _NO if goes_on is _NO else _UNKNOWN))
         free = last.latest + timedelta(after)
         yield _Window(answer, f"{since} d after {name}", str(free), free, course.sources[:1], "bispecific")
 

@@ -67,8 +67,7 @@ def is_bispecific(order: ProposedOrder) -> bool:
 
 def ordered(history: TreatmentHistory) -> tuple[Drug, ...]:
     """List the bispecific antibodies among the drafts that are judged."""
-    drugs = [o.drug for o in history.orders if o.judged and o.drug is not None and o.drug.drug_class is _BISPECIFIC]
-    return tuple(dict.fromkeys(drugs))
+    return tuple(dict.fromkeys(o.drug for o in history.judged_orders if o.drug is not None and is_bispecific(o)))
 
 
 def is_first_dose(order: ProposedOrder, history: TreatmentHistory) -> Answer:

@@ -124,12 +124,11 @@ def doses_of(drug: Drug, history: TreatmentHistory) -> list[Dose]:
 
 def gaps_before(last: ClinicalDate, given: Iterable[Dose]) -> Iterator[int]:
     """Count the days between the doses up to the last one, backwards; those with a vague date are passed over."""
-    days = {
-        dose.on.latest for dose in given if dose.on is not None and dose.on.is_exact and dose.on.latest <= last.latest
-    }
-    if last.is_exact:
-        past = sorted((day for day in days if day <= last.latest), reverse=True)
-        yield from ((later - earlier).days for later, earlier in pairwise(past))
+    if not last.is_exact:
+        return
+    days = {dose.on.latest for dose in given if dose.on is not None and dose.on.is_exact}
+    past = sorted((day for day in days if day <= last.latest), reverse=True)
+    yield from ((later - earlier).days for later, earlier in pairwise(past))
 
 
 def schedules(last: ClinicalDate, given: Iterable[Dose], ordered: int | None, numbers: DoseNumbers) -> frozenset[int]:

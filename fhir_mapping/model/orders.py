@@ -58,8 +58,9 @@ class ProposedOrder:
     @property
     def therapy(self) -> str:
         """Name the drug, or call it CAR T cells where a step towards them names none: lymphodepletion never does."""
-        is_unnamed = self.drug is None or self.kind is _LYMPHODEPLETION
-        return UNNAMED_CELLS if is_unnamed or self.drug is None else self.drug.name
+        if self.drug is None or self.kind is _LYMPHODEPLETION:
+            return UNNAMED_CELLS
+        return self.drug.name
 
     @property
     def needs_a_diagnosis(self) -> bool:

@@ -12,7 +12,6 @@ from tests.build import (
     LOINC,
     RXNORM,
     SNOMED,
-    TEST_CODES,
     Resource,
     allergy,
     card,
@@ -29,9 +28,9 @@ from tests.build import (
     lab,
     myeloma,
     ordered,
+    ordered_test,
     outcome,
     reported,
-    service_request,
 )
 from tests.rules.table import (
     CANNOT_TELL,
@@ -270,7 +269,7 @@ def test_a_draft_of_an_antiviral_drug_satisfies() -> None:
 
 def asked(authored: str | None, status: str = "active") -> Resource:
     """Make a stored order of HBV DNA."""
-    return service_request(coded(LOINC, TEST_CODES["hbv-dna"]), authored, status)
+    return ordered_test("hbv-dna", authored, status)
 
 
 @pytest.mark.parametrize(

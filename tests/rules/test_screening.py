@@ -10,7 +10,6 @@ import pytest
 
 from tests.build import (
     LOINC,
-    TEST_CODES,
     Resource,
     appointment,
     card,
@@ -27,10 +26,10 @@ from tests.build import (
     lab,
     myeloma,
     ordered,
+    ordered_test,
     outcome,
     procedure,
     reported,
-    service_request,
 )
 from tests.rules.table import (
     CANNOT_TELL,
@@ -58,11 +57,6 @@ IGG = lab("2465-3", 900, "mg/dL", "2026-11-10")
 def screened(on: str | None, *besides: str, found: str = "Negative", **more: Any) -> list[Resource]:
     """Make a negative result of each test of one day, without some."""
     return [finding(test, found, on, **more) for test in TESTS if test not in besides]
-
-
-def asked(test: str, authored: str | None, status: str = "active", on: str | None = None, **more: Any) -> Resource:
-    """Make a stored order of a test."""
-    return service_request(coded(LOINC, TEST_CODES[test]), authored, status, on, **more)
 
 
 # --- before the collection ---
@@ -168,13 +162,13 @@ def test_what_is_not_clear_is_noted_beside_what_is_missing() -> None:
         row("for the day of the collection", [], [draft_test("hiv-ag-ab", "2026-12-01")], SATISFIED),
         row("for the day after it", [], [draft_test("hiv-ag-ab", "2026-12-02")], FLAGGED),
         row("another test among the drafts", [], [draft_test("hiv-nat")], FLAGGED),
-        row("on order for 30 days", [asked("hiv-ag-ab", days_ago(30))], [], SATISFIED),
-        row("on order for 31 days", [asked("hiv-ag-ab", days_ago(31))], [], FLAGGED),
-        row("on order since some day in October", [asked("hiv-ag-ab", "2026-10")], [], CANNOT_TELL),
-        row("on order without a date", [asked("hiv-ag-ab", None)], [], CANNOT_TELL),
-        row("drawn, no result yet", [asked("hiv-ag-ab", days_ago(2), "completed")], [], CANNOT_TELL),
-        row("called off", [asked("hiv-ag-ab", days_ago(2), "revoked")], [], FLAGGED),
-        row("entered in error", [asked("hiv-ag-ab", days_ago(2), "entered-in-error")], [], FLAGGED),
+        row("on order for 30 days", [ordered_test("hiv-ag-ab", days_ago(30))], [], SATISFIED),
+        row("on order for 31 days", [ordered_test("hiv-ag-ab", days_ago(31))], [], FLAGGED),
+        row("on order since some day in October", [ordered_test("hiv-ag-ab", "2026-10")], [], CANNOT_TELL),
+        row("on order without a date", [ordered_test("hiv-ag-ab", None)], [], CANNOT_TELL),
+        row("drawn, no result yet", [ordered_test("hiv-ag-ab", days_ago(2), "completed")], [], CANNOT_TELL),
+        row("called off", [ordered_test("hiv-ag-ab", days_ago(2), "revoked")], [], FLAGGED),
+        row("entered in error", [ordered_test("hiv-ag-ab", days_ago(2), "entered-in-error")], [], FLAGGED),
     ],
 )
 def test_an_order_of_the_test_satisfies(stored: list[Resource], drafts: list[Resource], expected: str) -> None:
@@ -423,7 +417,7 @@ def test_two_bispecific_antibodies_make_one_finding() -> None:
             [
                 finding("anti-hbc-total", "Positive", "2026-11-10"),
                 given(IVIG, "2026-11-09"),
-                asked("hbv-dna", "2026-11-18"),
+                ordered_test("hbv-dna", "2026-11-18"),
             ],
             "",
         ),

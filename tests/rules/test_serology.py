@@ -4,17 +4,13 @@
 a stored test order for 30.
 """
 
-from typing import Any
-
 import pytest
 
 from tests.build import (
     LOINC,
-    TEST_CODES,
     Resource,
     card,
     cards_of,
-    coded,
     condition,
     dispensed,
     draft_collection,
@@ -27,6 +23,7 @@ from tests.build import (
     infusion,
     myeloma,
     ordered,
+    ordered_test,
     outcome,
     procedure,
     reported,
@@ -50,11 +47,6 @@ from tests.rules.table import (
 
 IVIG = "IVIG"
 TECLISTAMAB = given("teclistamab", "2026-11-10")
-
-
-def asked(test: str, authored: str | None, status: str = "active", on: str | None = None, **more: Any) -> Resource:
-    """Make a stored order of a test."""
-    return service_request(coded(LOINC, TEST_CODES[test]), authored, status, on, **more)
 
 
 def in_words(text: str) -> Resource:
@@ -178,17 +170,22 @@ def test_a_draft_of_teclistamab_is_bcma_directed_treatment_to_come() -> None:
         row("for the day after it: too late", [], [draft_test("vzv-igg", "2026-11-25")], FLAGGED),
         row("for some day of the month", [], [draft_test("vzv-igg", "2026-11")], CANNOT_TELL),
         row("another test among the drafts", [], [draft_test("anti-hbs")], FLAGGED),
-        row("titers on order since yesterday", [asked("vzv-igg", days_ago(1))], [], SATISFIED),
-        row("on order for 30 days", [asked("vzv-igg", days_ago(30))], [], SATISFIED),
-        row("on order for 31 days: taken as forgotten", [asked("vzv-igg", days_ago(31))], [], FLAGGED),
-        row("on order since some day in October", [asked("vzv-igg", "2026-10")], [], CANNOT_TELL),
-        row("on order without a date", [asked("vzv-igg", None)], [], CANNOT_TELL),
-        row("on order for after the infusion", [asked("vzv-igg", days_ago(1), on="2026-11-25")], [], FLAGGED),
-        row("on order for the day of the infusion", [asked("vzv-igg", days_ago(1), on="2026-11-24")], [], SATISFIED),
-        row("drawn, no result yet", [asked("vzv-igg", days_ago(1), "completed")], [], CANNOT_TELL),
-        row("on hold", [asked("vzv-igg", days_ago(1), "on-hold")], [], CANNOT_TELL),
-        row("called off", [asked("vzv-igg", days_ago(1), "revoked")], [], FLAGGED),
-        row("another test on order", [asked("hbsag", days_ago(1))], [], FLAGGED),
+        row("titers on order since yesterday", [ordered_test("vzv-igg", days_ago(1))], [], SATISFIED),
+        row("on order for 30 days", [ordered_test("vzv-igg", days_ago(30))], [], SATISFIED),
+        row("on order for 31 days: taken as forgotten", [ordered_test("vzv-igg", days_ago(31))], [], FLAGGED),
+        row("on order since some day in October", [ordered_test("vzv-igg", "2026-10")], [], CANNOT_TELL),
+        row("on order without a date", [ordered_test("vzv-igg", None)], [], CANNOT_TELL),
+        row("on order for after the infusion", [ordered_test("vzv-igg", days_ago(1), on="2026-11-25")], [], FLAGGED),
+        row(
+            "on order for the day of the infusion",
+            [ordered_test("vzv-igg", days_ago(1), on="2026-11-24")],
+            [],
+            SATISFIED,
+        ),
+        row("drawn, no result yet", [ordered_test("vzv-igg", days_ago(1), "completed")], [], CANNOT_TELL),
+        row("on hold", [ordered_test("vzv-igg", days_ago(1), "on-hold")], [], CANNOT_TELL),
+        row("called off", [ordered_test("vzv-igg", days_ago(1), "revoked")], [], FLAGGED),
+        row("another test on order", [ordered_test("hbsag", days_ago(1))], [], FLAGGED),
     ],
 )
 def test_an_order_of_titers_satisfies_if_it_is_in_time(
@@ -301,7 +298,7 @@ def test_nothing_rests_on_what_was_not_read(missing: str) -> None:
             [finding("vzv-igg", "Positive", days_ago(301)), reported("Hizentra", days_ago(300), days_ago(200))],
             SATISFIED,
         ),
-        row("titers are on order", [asked("tetanus-titer", days_ago(2))], SATISFIED),
+        row("titers are on order", [ordered_test("tetanus-titer", days_ago(2))], SATISFIED),
         row("teclistamab was given before", [given("teclistamab", "2026-03-10")], NOT_APPLICABLE),
         row("belantamab was given before", [given("belantamab mafodotin", "2024-03-10")], NOT_APPLICABLE),
         row("ide-cel was given before", [infusion("2024-03-10", "idecabtagene vicleucel")], NOT_APPLICABLE),
@@ -466,9 +463,9 @@ def test_hbv_dna_that_is_ordered_is_not_offered_again() -> None:
     shown = card(select([given(IVIG, "2026-10-23")], draft_test("anti-hbc-total"), draft_test("hbv-dna")), "R19")
 
     assert drafts_in(shown) == []
-    stored = [given(IVIG, "2026-10-23"), asked("hbv-dna", days_ago(30))]
+    stored = [given(IVIG, "2026-10-23"), ordered_test("hbv-dna", days_ago(30))]
     assert drafts_in(card(select(stored, draft_test("anti-hbc-total")), "R19")) == []
-    stored = [given(IVIG, "2026-10-23"), asked("hbv-dna", days_ago(31))]
+    stored = [given(IVIG, "2026-10-23"), ordered_test("hbv-dna", days_ago(31))]
     assert len(drafts_in(card(select(stored, draft_test("anti-hbc-total")), "R19"))) == 1
 
 
