@@ -12,7 +12,8 @@ from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import ProposedOrder
 from fhir_mapping.model.vocabulary import DrugClass, Topic
 
-_FLAGGED = Outcome.FLAGGED  # an Enum is slow to look a member up in
+# An Enum is slow to look a member up in
+_FLAGGED, _NOT_APPLICABLE = Outcome.FLAGGED, Outcome.NOT_APPLICABLE
 _ANSWERED_BY_TREATMENT = frozenset({Topic.TREATMENT, Topic.CELL_THERAPY})
 
 
@@ -52,8 +53,9 @@ def evaluate(history: TreatmentHistory, hook: Hook, knowledge: Knowledge, course
 
 def _with_companions_settled(results: list[Result]) -> tuple[Result, ...]:
     """Withdraw the finding of a rule that only accompanies another, where that one found nothing."""
-    flagged = {(r.active.text.id, id(r.order)) for r in results if r.conclusion.outcome is _FLAGGED}
-    for place, result in enumerate(results):
+    concerned = [(place, r) for place, r in enumerate(results) if r.conclusion.outcome is not _NOT_APPLICABLE]
+    flagged = {(r.active.text.id, id(r.order)) for _, r in concerned if r.conclusion.outcome is _FLAGGED}
+    for place, result in concerned:
         hosts = result.active.text.companion_of
         if hosts and not any((host, id(result.order)) in flagged for host in hosts):
             results[place] = result._replace(conclusion=not_applicable())
@@ -70,14 +72,12 @@ def _ask(
         judge_order, judge_patient = active.rule.judge_order, active.rule.judge_patient
         if judge_patient is not None and (is_opened or judge_order is None):
             results.append(_answer(active, None, history, judge_patient, hook))
-        elif judge_order is not None:
-            new_starts_only = active.rule.new_starts_only
-            results += [
-                Result(active, order, not_applicable())
-                if continues and new_starts_only
-                else _answer(active, order, history, judge_order, order)
-                for order, continues in orders
-            ]
+            continue
+        for order, continues in orders:
+            if continues and active.rule.new_starts_only:
+                results.append(Result(active, order, not_applicable()))
+            elif judge_order is not None:
+                results.append(_answer(active, order, history, judge_order, order))
     return results
 
 

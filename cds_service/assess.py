@@ -147,9 +147,9 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, caller
         shown=tuple(card.source.topic.code for card in cards),
         not_repeated=plan.not_repeated,
         coverage=history.coverage.levels,
-        gaps=dict(Counter(gap.code.value for gap in history.gaps)),
+        gaps=dict(Counter([gap.code.value for gap in history.gaps])),
         origins=gathered.origins,
-        faults=tuple(f"{r.active.text.id}: {r.fault}" for r in evaluation.results if r.fault),
+        faults=tuple([f"{r.active.text.id}: {r.fault}" for r in evaluation.results if r.fault]),
     )
 
 
@@ -220,6 +220,6 @@ _WRITTEN = {outcome: outcome.name.lower() for outcome in Outcome}
 def _outcomes(results: tuple[Result, ...]) -> Mapping[str, tuple[str, ...]]:
     outcomes: dict[str, tuple[str, ...]] = {}
     for active, _, conclusion, fault in results:
-        written = "failed" if fault else _WRITTEN[conclusion.outcome]
-        outcomes[active.text.id] = (*outcomes.get(active.text.id, ()), written)
+        rule_id = active.text.id
+        outcomes[rule_id] = (*outcomes.get(rule_id, ()), "failed" if fault else _WRITTEN[conclusion.outcome])
     return outcomes

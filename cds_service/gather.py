@@ -20,7 +20,8 @@ FROM_PREFETCH = "prefetch"
 FROM_FHIR = "fhir"
 _NOT_USABLE = "not_usable"
 _RESOURCE = attrgetter("resource")
-_COMPLETE, _UNREAD = Level.COMPLETE, Level.UNAVAILABLE  # an Enum is slow to look a member up in
+# An Enum is slow to look a member up in
+_COMPLETE, _PARTIAL, _UNREAD = Level.COMPLETE, Level.PARTIAL, Level.UNAVAILABLE
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ class Gathered:
 
     def _take(self, key: str, pile: piles.Pile | None, reading: Reading) -> None:
         self.readings[key] = reading
-        if pile is not None and reading.level is not Level.UNAVAILABLE:
+        if pile is not None and reading.level is not _UNREAD:
             self.found += pile.found
             self.unreadable += (kind or self.searches[key].resource_type for kind in pile.unreadable)
 
@@ -135,17 +136,23 @@ def _answers(pile: piles.Pile, reading: Reading) -> bool:
 def _reading_of(pile: piles.Pile | None, search: Search) -> Reading:
     if pile is None:
         return _UNAVAILABLE
-    kinds = [*map(type, map(_RESOURCE, pile.found))]
-    wanted = kinds.count(wire.TYPES[search.resource_type])
-    outcomes = _outcomes(pile) if wanted < len(kinds) else []
+    wanted = [*map(type, map(_RESOURCE, pile.found))].count(wire.TYPES[search.resource_type])
+    is_sound = not pile.unreadable and not pile.was_pruned and _has_its_total(pile, wanted)
+    if wanted < len(pile.found) or pile.other_types:
+        return _reading_of_mixed(pile, wanted, is_sound=is_sound)
+    return Reading(_COMPLETE if is_sound and pile.is_whole else _PARTIAL, wanted)
+
+
+def _reading_of_mixed(pile: piles.Pile, wanted: int, *, is_sound: bool) -> Reading:
+    """Judge what holds more than was asked for: remarks of the server, or resources of other types."""
+    outcomes = _outcomes(pile)
     failed = any(outcome.says_failed for outcome in outcomes)
     others = len(pile.found) - len(outcomes) + len(pile.other_types)
     if not wanted and (failed or others):
         return _UNAVAILABLE  # an error, or nothing but resources of other types
-    is_complete = not pile.unreadable and not pile.was_pruned and not failed and _has_its_total(pile, wanted)
-    if pile.is_single and outcomes:
-        return Reading(Level.COMPLETE if is_complete else Level.PARTIAL, wanted)  # "no results", said as a warning
-    return Reading(Level.COMPLETE if is_complete and pile.is_whole else Level.PARTIAL, wanted)
+    # A remark alone is "no results", said as a warning
+    is_whole = pile.is_whole or (pile.is_single and bool(outcomes))
+    return Reading(_COMPLETE if is_sound and is_whole and not failed else _PARTIAL, wanted)
 
 
 def _has_its_total(pile: piles.Pile, wanted: int) -> bool:

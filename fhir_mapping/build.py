@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
-from itertools import chain, groupby
+from itertools import chain, groupby, repeat
 from operator import attrgetter
 from typing import Any, cast, get_args
 
@@ -160,9 +160,8 @@ def build_history(
         stored_requests = by_type[wire.ServiceRequest]
         by_type[wire.ServiceRequest] = [r for r in stored_requests if not requested.includes(r, context)]
     for kind, read in _READERS.items():
-        for resource in by_type[kind]:
-            for fact in read(resource, context):
-                facts[type(fact)].append(fact)
+        for fact in chain.from_iterable(map(read, by_type[kind], repeat(context))):  # most records yield none
+            facts[type(fact)].append(fact)
     for fact in read_observations(by_type[wire.Observation], context):
         facts[type(fact)].append(fact)
     today = ClinicalDate.on(as_of)

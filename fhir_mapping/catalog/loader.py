@@ -52,7 +52,8 @@ class DrugMatch:
     are the same for the history. `certainty` is "possible" for unrecognised treatment, and where codes and
     texts contradict each other: the drugs are then all that they name, and one of them may be wrong. `possible_drugs`
     are those that a short name may stand for; they are not among the drugs, and where nothing else is named the entry
-    is unrecognised treatment too.
+    is unrecognised treatment too. `sole_treatment` is the one drug that is surely named, where it treats myeloma by
+    its doses and does nothing else.
     """
 
     drugs: tuple[Drug, ...] = ()
@@ -65,6 +66,7 @@ class DrugMatch:
     text: ChartText = _NO_TEXT
     recognised: tuple[Recognition, ...] = ()
     unmapped: UnmappedDrug | None = None
+    sole_treatment: Drug | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,12 +203,14 @@ def _drug(catalog: Catalog, concept: Concept) -> DrugMatch:
     known = sorted(name for name in found.keys() & catalog.drugs.keys() if name not in covering)
     if known:
         is_contradicted = _contradict(catalog, concept, coded, named)
+        drugs = tuple(catalog.drugs[name] for name in known)
         return DrugMatch(
-            tuple(catalog.drugs[name] for name in known),
+            drugs,
             tuple(found[name] for name in known),
             certainty=Certainty.POSSIBLE if is_contradicted else Certainty.STATED,
             possible_drugs=_drugs_in_short(catalog, codings, texts, known),
-            recognised=tuple(Recognition(catalog.drugs[name], found[name]) for name in known),
+            recognised=tuple(Recognition(drug, found[drug.id]) for drug in drugs),
+            sole_treatment=drugs[0] if len(drugs) == 1 and not is_contradicted and _only_treats(drugs[0]) else None,
         )
     if not found.keys().isdisjoint({OTHER_TREATMENT, _OTHER_CELLS}) or (
         KNOWN_OTHER in found and not _names(catalog, "sure_treatment", texts)
@@ -224,6 +228,10 @@ def _drug(catalog: Catalog, concept: Concept) -> DrugMatch:
         may_be_cell_therapy=cell,
         text=label,
     )
+
+
+def _only_treats(drug: Drug) -> bool:
+    return drug.antimyeloma and not drug.covers and drug.drug_class is not DrugClass.CAR_T
 
 
 def _drugs_coded(catalog: Catalog, coding: Coding) -> How:

@@ -25,7 +25,7 @@ from fhir_mapping.readers.doses import doses_of, in_force, starts_ahead
 from fhir_mapping.readers.linked import orders_of
 from fhir_mapping.readers.plans import planned_product
 from fhir_mapping.readers.reasons import end_reason
-from fhir_mapping.readers.routes import dosages_of, is_systemic
+from fhir_mapping.readers.routes import dosages_of, is_local, is_systemic
 from fhir_mapping.readers.standings import standing_of
 
 Fact = (
@@ -81,20 +81,16 @@ def _plain_dose(
     use: wire.MedicationAdministration, match: DrugMatch, concept: wire.Concept, context: Context
 ) -> tuple[Exposure] | tuple[Exposure, Dose] | None:
     """Read a dose with nothing to it but a drug and a day, as most are: without detours. None for any other."""
+    drug = match.sole_treatment
     if (
-        len(match.drugs) != 1
+        drug is None
         or use.effective_date_time is None
         or use.status_reason is not UNSET
         or use.reason_code is not UNSET
         or use.modifier_extension is not UNSET
         or use.implicit_rules is not None
-        or match.certainty is _POSSIBLE
+        or (drug.drug_class is _STEROID and (use.dosage is not UNSET or is_local(concept, context.catalog)))
     ):
-        return None
-    (drug,) = match.drugs
-    if not drug.antimyeloma or drug.covers or drug.drug_class is _CAR_T:
-        return None
-    if drug.drug_class is _STEROID and (use.dosage is not UNSET or not is_systemic(concept, (), context)):
         return None
     on = context.past_day(use.effective_date_time, "MedicationAdministration")
     context.recognised += match.recognised

@@ -27,6 +27,7 @@ from fhir_mapping.readers.results import (
     components_of,
     count_of_values,
     meaning_of,
+    sole_test,
 )
 from fhir_mapping.readers.serology import finding_of
 
@@ -40,18 +41,16 @@ Fact = LabResult | SerologyResult | DiseaseStatus | Progression | EyeExamination
 def read_observations(observations: Iterable[wire.Observation], context: Context) -> Iterator[Fact]:
     """Turn observations into facts; of a test of which only the newest result counts, older ones are passed over."""
     wanted, catalog, zone = context.observed, context.catalog, context.zone
+    newest = wanted.newest if wanted is not None else frozenset[str]()
     series: dict[str, list[tuple[date, wire.Observation]]] = defaultdict(list)
     for observation in observations:
-        meaning = meaning_of(observation.code, catalog)
-        only = meaning.only.test if meaning is not None and meaning.only is not None else None
-        if wanted is None or only is None:
-            yield from read_observation(observation, context)
-        elif only in wanted.newest:
+        only = sole_test(observation.code, catalog)
+        if only in newest:
             when = observation.effective_date_time or _when(observation)  # most have the first
             on = parse(when, zone) if when is not None else None
             # One without a date may be the newest of all
             series[only].append((on.latest if on is not None else date.max, observation))
-        elif only in wanted.concepts or observation.component is not UNSET:
+        elif wanted is None or only is None or only in wanted.concepts or observation.component is not UNSET:
             yield from read_observation(observation, context)
     for results in series.values():
         since = date.min

@@ -126,6 +126,13 @@ def _answers_of(scale: str, catalog: Catalog) -> Mapping[Pair, float]:
 
 
 @lru_cache(maxsize=_CACHED_CODES)
+def sole_test(code: wire.Concept | None, catalog: Catalog) -> LabTest | None:
+    """Give the test of a code that stands for one number and nothing else, as most do."""
+    meaning = meaning_of(code, catalog)
+    return meaning.only.test if meaning is not None and meaning.only is not None else None
+
+
+@lru_cache(maxsize=_CACHED_CODES)
 def meaning_of(code: wire.Concept | None, catalog: Catalog) -> Meaning | None:
     """Say what a code stands for; None where no rule asks for it.
 

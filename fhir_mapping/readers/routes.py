@@ -26,11 +26,11 @@ def is_systemic(concept: wire.Concept, dosages: tuple[wire.Dosage, ...], context
 
     A drug that protects does not count as such where it cannot be read how it is given; any other drug does.
     """
-    if _is_local(concept, context.catalog):
+    if is_local(concept, context.catalog):
         return False
     if not dosages:
         return True
-    if any(dosage.route is not None and _is_local(dosage.route, context.catalog) for dosage in dosages):
+    if any(dosage.route is not None and is_local(dosage.route, context.catalog) for dosage in dosages):
         return False
     page = context.catalog.recognition["local_route"]
     if any(_names_any(dosage.text, page["dosage_words"], page["places"]) for dosage in dosages if dosage.text):
@@ -43,7 +43,7 @@ def is_systemic(concept: wire.Concept, dosages: tuple[wire.Dosage, ...], context
 
 
 @lru_cache(maxsize=_CACHED_NAMES)
-def _is_local(named: wire.Concept, catalog: Catalog) -> bool:
+def is_local(named: wire.Concept, catalog: Catalog) -> bool:
     """Whether a product, or a route, is one that stays where it is put, by the code of the route or by its words."""
     if catalog.concepts("route", named):
         return True
