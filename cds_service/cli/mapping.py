@@ -19,7 +19,8 @@ from cds_service.site import Site, read_site
 from fhir_mapping import piles, wire
 from fhir_mapping.build import by_address
 from fhir_mapping.catalog.codes import look_up, pairs_of
-from fhir_mapping.catalog.loader import Catalog, DrugMatch, texts_of
+from fhir_mapping.catalog.drug_match import DrugMatch
+from fhir_mapping.catalog.loader import Catalog, texts_of
 from fhir_mapping.catalog.site_map import CONCEPT_SYSTEM, DRUG_GROUPS, TEXT_SYSTEM, can_be_mapped, count_added
 from fhir_mapping.catalog.texts import words
 from fhir_mapping.model.vocabulary import Certainty

@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from fhir_mapping.catalog.codes import Codes, Pair, codings_of, how_coded, look_up
+from fhir_mapping.catalog.drug_match import DrugMatch, sole_treatment
 from fhir_mapping.catalog.names import DrugNames, How, read_names
 from fhir_mapping.catalog.phrases import (
     DiagnosisWords,
@@ -36,37 +37,9 @@ _OTHER_CELLS = "--"  # and this for CAR T cells against another disease
 DRUGS = "drug"  # the group of all drugs among the texts of a site; the other groups are those of the table
 SITE_MAP = "site map"  # how a code or text was recognised that a site has added
 
-_NO_TEXT = ChartText()
-
 
 class CatalogError(Exception):
     """The catalogue is faulty and the service must not start; the message lists every fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class DrugMatch:
-    """What a medication entry turned out to be: known drugs, treatment we do not know, or some other drug.
-
-    `is_known_other` is true where only a drug is named that the catalogue lists as being none of ours, be it CAR T
-    cells against another disease. `how` says for each of the drugs by what it was found; `recognised` and `unmapped`
-    are the same for the history. `certainty` is "possible" for unrecognised treatment, and where codes and
-    texts contradict each other: the drugs are then all that they name, and one of them may be wrong. `possible_drugs`
-    are those that a short name may stand for; they are not among the drugs, and where nothing else is named the entry
-    is unrecognised treatment too. `sole_treatment` is the one drug that is surely named, where it treats myeloma by
-    its doses and does nothing else.
-    """
-
-    drugs: tuple[Drug, ...] = ()
-    how: tuple[str, ...] = ()
-    certainty: Certainty = Certainty.STATED
-    possible_drugs: tuple[Drug, ...] = ()
-    is_unrecognised_treatment: bool = False
-    is_known_other: bool = False
-    may_be_cell_therapy: bool = False
-    text: ChartText = _NO_TEXT
-    recognised: tuple[Recognition, ...] = ()
-    unmapped: UnmappedDrug | None = None
-    sole_treatment: Drug | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,7 +183,7 @@ def _drug(catalog: Catalog, concept: Concept) -> DrugMatch:
             certainty=Certainty.POSSIBLE if is_contradicted else Certainty.STATED,
             possible_drugs=_drugs_in_short(catalog, codings, texts, known),
             recognised=tuple(Recognition(drug, found[drug.id]) for drug in drugs),
-            sole_treatment=drugs[0] if len(drugs) == 1 and not is_contradicted and _only_treats(drugs[0]) else None,
+            sole_treatment=None if is_contradicted else sole_treatment(drugs),
         )
     if not found.keys().isdisjoint({OTHER_TREATMENT, _OTHER_CELLS}) or (
         KNOWN_OTHER in found and not _names(catalog, "sure_treatment", texts)
@@ -228,10 +201,6 @@ def _drug(catalog: Catalog, concept: Concept) -> DrugMatch:
         may_be_cell_therapy=cell,
         text=label,
     )
-
-
-def _only_treats(drug: Drug) -> bool:
-    return drug.antimyeloma and not drug.covers and drug.drug_class is not DrugClass.CAR_T
 
 
 def _drugs_coded(catalog: Catalog, coding: Coding) -> How:

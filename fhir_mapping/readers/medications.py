@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import UNSET
 
 from fhir_mapping import wire
-from fhir_mapping.catalog.loader import DrugMatch
+from fhir_mapping.catalog.drug_match import DrugMatch
 from fhir_mapping.model.care import PlannedCare
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.treatment import (

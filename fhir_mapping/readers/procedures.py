@@ -6,7 +6,8 @@ from functools import lru_cache
 
 from fhir_mapping import wire
 from fhir_mapping.catalog.care_words import teaches
-from fhir_mapping.catalog.loader import Catalog, DrugMatch, texts_of
+from fhir_mapping.catalog.drug_match import DrugMatch
+from fhir_mapping.catalog.loader import Catalog, texts_of
 from fhir_mapping.catalog.texts import has_phrase, words
 from fhir_mapping.model.care import Education, EyeExamination
 from fhir_mapping.model.dates import ClinicalDate

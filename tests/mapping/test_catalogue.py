@@ -6,8 +6,9 @@ import tomllib
 
 import pytest
 
+from fhir_mapping.catalog.drug_match import DrugMatch
 from fhir_mapping.catalog.generate import SHIPPED_STATUSES, generate
-from fhir_mapping.catalog.loader import DrugMatch, load
+from fhir_mapping.catalog.loader import load
 from fhir_mapping.catalog.texts import canonical_code, read_text, system_name, words
 from fhir_mapping.wire import Coding, Concept
 from tests.build import CPT, ICD10CM, LOINC, RXNORM, SNOMED

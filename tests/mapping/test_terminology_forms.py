@@ -8,7 +8,8 @@ from collections import defaultdict
 
 import pytest
 
-from fhir_mapping.catalog.loader import DrugMatch, load
+from fhir_mapping.catalog.drug_match import DrugMatch
+from fhir_mapping.catalog.loader import load
 from fhir_mapping.catalog.texts import canonical_code, code_system, read_text, system_name, words
 from fhir_mapping.model.vocabulary import Certainty
 from fhir_mapping.wire import Coding, Concept
