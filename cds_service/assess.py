@@ -90,6 +90,7 @@ def assess(body: bytes, hook: Hook, assessor: Assessor, caller: Caller | None = 
         assessor.searches,
         request.prefetch,
         request.patient_id,
+        assessor.today(),
         reader,
         no_access,
         assessor.unsupported_types,
@@ -102,7 +103,7 @@ def assess(body: bytes, hook: Hook, assessor: Assessor, caller: Caller | None = 
 
 
 def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, caller: Caller | None) -> Assessment:
-    as_of = assessor.today()
+    as_of = gathered.today
     if request.drafts.foreign:
         telemetry.warn("security: draft orders about another patient, not judged")
     drafts = _with_medications(request.drafts, gathered)

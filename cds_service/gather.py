@@ -3,8 +3,10 @@
 What the client sent comes first; the rest is read from its FHIR server where that may be done.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from functools import partial
 from operator import attrgetter
 
 import msgspec
@@ -14,6 +16,7 @@ from cds_service.hook_models import are_about
 from fhir_mapping import piles, wire
 from fhir_mapping.model.coverage import Level
 from fhir_mapping.needs import Reading, Search
+from fhir_mapping.newest import reach_back
 
 _UNAVAILABLE = Reading(Level.UNAVAILABLE)
 FROM_PREFETCH = "prefetch"
@@ -28,17 +31,20 @@ _COMPLETE, _PARTIAL, _UNREAD = Level.COMPLETE, Level.PARTIAL, Level.UNAVAILABLE
 class Gathered:
     """What was read so far.
 
-    `reader` is None where no FHIR server may be read, `no_access` says why. `origins` says of every search where it was
-    read, or in one word why it was not; `foreign_keys` names those that held another patient's data.
+    `reader` is None where no FHIR server may be read, `no_access` says why. `found_by` is what each search gave,
+    `origins` says where it was read, or in one word why it was not; `foreign_keys` names the searches that held another
+    patient's data.
     """
 
     searches: Mapping[str, Search]
     prefetch: Mapping[str, piles.Pile | None]
     patient_id: str
+    today: date
     reader: Reader | None = None
     no_access: str = ""
     unsupported_types: Collection[str] = ()
     found: list[piles.Found] = field(default_factory=list)
+    found_by: dict[str, Sequence[piles.Found]] = field(default_factory=dict)
     readings: dict[str, Reading] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
     foreign_keys: list[str] = field(default_factory=list)
@@ -60,6 +66,7 @@ class Gathered:
             if pile is not None and not are_about(pile.found, self.patient_id):
                 self.foreign_keys.append(key)
                 pile = None
+            pile = self._as_far_as_asked(pile, search)
             reading = _reading_of(pile, search)
             self._sent[key] = pile, reading
             if self.reader is None or (pile is not None and _answers(pile, reading)):
@@ -69,7 +76,7 @@ class Gathered:
                 self.reader.follow(key, pile)
             elif search.resource_type not in self.unsupported_types:
                 self._asked.add(key)
-                self.reader.start(key, search.query)
+                self.reader.start(key, search.query, self._enough_for(search))
 
     def finish(self, keys: Iterable[str]) -> None:
         """Take some of the searches in, waiting for those that are under way."""
@@ -96,6 +103,7 @@ class Gathered:
             pile = sent  # a part that was sent is better than nothing
         elif sent is not None:
             pile, answer = _both(sent, pile, answer, search)
+        pile = self._as_far_as_asked(pile, search)
         reading = _reading_of(pile, search)
         if answer.fault and reading.level is Level.COMPLETE:
             reading = Reading(Level.PARTIAL, reading.entries)
@@ -103,10 +111,24 @@ class Gathered:
         is_usable = reading.level is not Level.UNAVAILABLE
         self.origins[key] = answer.fault or (FROM_FHIR if is_usable else _NOT_USABLE)
 
+    def _enough_for(self, search: Search) -> Callable[[Iterable[piles.Found]], bool] | None:
+        """Say how a search that asks for the newest records alone knows that it has them."""
+        if search.newest_days is None:
+            return None
+        return partial(reach_back, day=self.today - timedelta(search.newest_days))
+
+    def _as_far_as_asked(self, pile: piles.Pile | None, search: Search) -> piles.Pile | None:
+        """Take the newest records for all, where nobody asks for older ones."""
+        enough = self._enough_for(search)
+        if pile is None or enough is None or not enough(pile.found):
+            return pile
+        return msgspec.structs.replace(pile, is_whole=True, next_link=None, total=None)
+
     def _take(self, key: str, pile: piles.Pile | None, reading: Reading) -> None:
         self.readings[key] = reading
         if pile is not None and reading.level is not _UNREAD:
             self.found += pile.found
+            self.found_by[key] = pile.found
             self.unreadable += (kind or self.searches[key].resource_type for kind in pile.unreadable)
 
 

@@ -18,10 +18,14 @@ from fhir_mapping.model.vocabulary import Topic
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One search of the patient's chart and the resource type that answers it."""
+    """One search of the patient's chart and the resource type that answers it.
+
+    With `newest_days`, the newest records come first, and those of so many days are enough.
+    """
 
     resource_type: str
     query: str
+    newest_days: int | None = None
 
 
 class Observed(NamedTuple):
@@ -37,14 +41,16 @@ class Need:
 
     The `helpful` ones may add to what is known, and nothing waits for them; but one that was answered in part has
     lost what might have counted. `observed` are the concepts that the Topic looks for among the observations,
-    `reported` those among the reports. With `newest_alone`, older results say nothing beside the newest of a test. With
-    `of_medications`, nothing but empty lists proves nothing either.
+    `reported` those among the reports, `recent` those among the vital signs of the last days. With `newest_alone`,
+    older results say nothing beside the newest of a test. With `of_medications`, nothing but empty lists proves nothing
+    either.
     """
 
     essential: tuple[str, ...]
     helpful: tuple[str, ...] = ()
     observed: tuple[str, ...] = ()
     reported: tuple[str, ...] = ()
+    recent: tuple[str, ...] = ()
     newest_alone: bool = False
     of_medications: bool = False
 
@@ -76,8 +82,12 @@ NEEDS: Mapping[Topic, Need] = {
     Topic.IMMUNITY: Need(("observations",), observed=("igg", "alc", "m-protein-serum")),
     Topic.RESPONSE: Need(("observations",), ("reports",), (_STATUS,), (_STATUS,)),
     Topic.PERFORMANCE: Need(("observations",), observed=("ecog",)),
-    Topic.VITAL_SIGNS: Need(("observations",), observed=("body-weight", "body-temperature")),
-    Topic.INFECTIONS: Need(("observations",), observed=("blood-culture", "respiratory-virus-nat", "body-temperature")),
+    Topic.VITAL_SIGNS: Need(("observations",), observed=("body-weight",)),
+    Topic.INFECTIONS: Need(
+        ("observations", "recentVitalSigns"),
+        observed=("blood-culture", "respiratory-virus-nat"),
+        recent=("body-temperature",),
+    ),
     Topic.BLOOD_COUNTS: Need(("observations",), observed=("anc", "platelets")),
     Topic.PLANS: Need(("serviceRequests", "appointments")),
     Topic.REFUSALS: Need(("serviceRequests", "flags"), ("conditions",)),
@@ -116,7 +126,13 @@ RESOURCE_TYPES: Mapping[str, str] = {
     "communications": "Communication",
     "flags": "Flag",
     "carePlans": "CarePlan",
+    "recentVitalSigns": "Observation",
 }
+
+# After a stay in hospital a chart holds thousands of vital signs: only the newest are asked for. Rules look back three
+# days at most, and the clocks of two writers may make it one more
+_RECENT_DAYS = 4
+_NEWEST = 100
 
 
 # What an EHR may do without; nothing can be said without Patient and Condition
@@ -140,6 +156,10 @@ def searches(catalog: Catalog, topics: Collection[Topic] = tuple(Topic)) -> dict
         found["observations"] = _of_codes(found["observations"], {c for need in needs for c in need.observed}, catalog)
     if "reports" in found:
         found["reports"] = _of_codes(found["reports"], {c for need in needs for c in need.reported}, catalog)
+    if "recentVitalSigns" in found:
+        vital_signs = _of_codes(found["recentVitalSigns"], {c for need in needs for c in need.recent}, catalog)
+        query = f"{vital_signs.query}&_sort=-date&_count={_NEWEST}"
+        found["recentVitalSigns"] = replace(vital_signs, query=query, newest_days=_RECENT_DAYS)
     return found
 
 
@@ -151,8 +171,9 @@ def _of_codes(search: Search, concepts: AbstractSet[str], catalog: Catalog) -> S
 @lru_cache(maxsize=_CACHED_PICTURES)
 def observed_for(topics: frozenset[Topic]) -> Observed:
     """Name the concepts that some Topics look for among the observations; no rule of theirs reads any other."""
-    series = {concept for topic in topics if not NEEDS[topic].newest_alone for concept in NEEDS[topic].observed}
-    every = {concept for topic in topics for concept in NEEDS[topic].observed}
+    needs = [NEEDS[topic] for topic in topics]
+    every = {concept for need in needs for concept in need.observed + need.recent}
+    series = {concept for need in needs if not need.newest_alone for concept in need.observed + need.recent}
     return Observed(frozenset(every), frozenset(every - series))
 
 

@@ -75,6 +75,11 @@ KEYS = {
     "CarePlan": "carePlans",
 }
 
+# A second search of Observations, for the newest vital signs alone
+RECENT = "recentVitalSigns"
+ALL_KEYS = (*KEYS.values(), RECENT)
+_TEMPERATURE = "8310-5"
+
 Resource = dict[str, Any]
 _numbers = itertools.count(1)
 
@@ -308,12 +313,23 @@ def chart(*resources: Resource, without: Iterable[str] = (), **replaced: Any) ->
     return bare_chart(*resources, *extra, without=without, **replaced)
 
 
+def key_of(resource: Resource) -> str:
+    """Name the search that a resource answers."""
+    code = resource.get("code") if resource["resourceType"] == "Observation" else None
+    codings = code.get("coding", []) if isinstance(code, dict) else []
+    return (
+        RECENT
+        if any(coding.get("code") == _TEMPERATURE for coding in codings)
+        else KEYS.get(resource["resourceType"], "")
+    )
+
+
 def bare_chart(*resources: Resource, without: Iterable[str] = (), **replaced: Any) -> dict[str, Any]:
     """Make a prefetch with every key and nothing that is not given."""
     prefetch: dict[str, Any] = {}
-    for kind, key in KEYS.items():
-        own = [resource for resource in resources if resource["resourceType"] == kind]
-        prefetch[key] = (own[0] if own else None) if kind == "Patient" else bundle(own)
+    for key in ALL_KEYS:
+        own = [resource for resource in resources if key_of(resource) == key]
+        prefetch[key] = (own[0] if own else None) if key == "patient" else bundle(own)
     prefetch |= replaced
     return {key: value for key, value in prefetch.items() if key not in set(without)}
 

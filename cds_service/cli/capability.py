@@ -36,6 +36,8 @@ class _Statement(msgspec.Struct, rename="camel"):
 
 
 _R4 = re.compile(r"4\.[013](?:\.\d+)?")  # R4, and R4B, which differs in nothing that is read
+# Any type can be asked for by _id, sorted and counted, and many servers do not list what all of them have
+_OF_ANY_TYPE = frozenset({"_id", "_sort", "_count"})
 _ANY_VERSION = re.compile(r"\d+(?:\.\d+){0,2}")
 
 
@@ -58,10 +60,12 @@ def capability_of(document: bytes, wanted: Mapping[str, Search]) -> Capability:
     version = statement.fhir_version if _ANY_VERSION.fullmatch(statement.fhir_version) else ""
     missing = [] if _R4.fullmatch(version) else [f"FHIR version R4: the server says {version or 'something else'}"]
     offered = {r.type: r for rest in statement.rest if rest.mode == "server" for r in rest.resource}
-    queries = {search.resource_type: search.query for search in wanted.values()}
-    lacking = {kind: _lacking(offered.get(kind), query) for kind, query in queries.items()}
+    lacking: dict[str, dict[str, None]] = {}  # in the order of the searches, each fault once
+    for search in wanted.values():
+        found = _lacking(offered.get(search.resource_type), search.query)
+        lacking.setdefault(search.resource_type, {}).update(dict.fromkeys(found))
     missing += [f"{kind}: {what}" for kind, found in lacking.items() for what in found]
-    lacking["Medication"] = _lacking(offered.get("Medication"), "Medication?_id=")
+    lacking["Medication"] = dict.fromkeys(_lacking(offered.get("Medication"), "Medication?_id="))
     said = {kind: f"lacks {', '.join(found)}" if found else "ok" for kind, found in lacking.items()}
     unnamed = "Medication cannot be looked up: drugs that records only refer to stay unnamed"
     return Capability(version, said, tuple(missing), (unnamed,) if lacking["Medication"] else ())
@@ -76,5 +80,4 @@ def _lacking(resource: _Resource | None, query: str) -> list[str]:
     lacking = [f"interaction {interaction}"] if codes and interaction not in codes else []
     offered = {parameter.name for parameter in resource.search_param}
     parameters = parse_qs(query.partition("?")[2], keep_blank_values=True)
-    # Any type can be asked for by _id, and many servers do not list what all of them have
-    return lacking + [f"search parameter {name}" for name in parameters if name not in offered | {"_id"}]
+    return lacking + [f"search parameter {name}" for name in parameters if name not in offered | _OF_ANY_TYPE]

@@ -134,7 +134,7 @@ class ChartReader:
     def _of_answers(self, kind: str, request: HookRequest, left_out: Counts, notes: list[str]) -> ChartFile:
         prefetch = request.prefetch
         searches = {key: s for key, s in self.searches.items() if key in self.asked or key in prefetch}
-        gathered = Gathered(searches, prefetch, request.patient_id)
+        gathered = Gathered(searches, prefetch, request.patient_id, self.as_of)
         gathered.start()
         gathered.finish(searches)
         not_asked = [topic for topic, need in NEEDS.items() if not self._fed(searches, need) >= set(need.essential)]

@@ -123,7 +123,7 @@ def examine(server: Server, patients: Iterable[str], as_of: date, catalog: Catal
         notes.append("the server's clock is more than a minute off ours")
     report: dict[str, Any] = {"fhirVersion": capability.version, "clockOffsetSeconds": skew}
     report["capability"] = capability.said
-    charts = {patient: _read_chart(server, wanted, patient) for patient in patients}
+    charts = {patient: _read_chart(server, wanted, patient, as_of) for patient in patients}
     if charts:
         rows = {key: _row(key, list(charts.values()), catalog) for key in wanted}
         missing += [f"{key}: {problem}" for key, row in rows.items() for problem in row["problems"]]
@@ -163,13 +163,14 @@ class Chart:
     milliseconds: float
     times: Mapping[str, Sequence[float]]
 
-    def records(self, search: Search) -> list[wire.Resource]:
-        """Give the resources that a search asked for; no two searches ask for the same type."""
-        found = (item.resource for item in self.gathered.found)
-        return [resource for resource in found if type(resource).__name__ == search.resource_type]
+    def records(self, key: str) -> list[wire.Resource]:
+        """Give the resources that a search asked for, without remarks of the server and what came along."""
+        asked = self.gathered.searches[key].resource_type
+        found = (item.resource for item in self.gathered.found_by.get(key, ()))
+        return [resource for resource in found if type(resource).__name__ == asked]
 
 
-def _read_chart(server: Server, wanted: Mapping[str, Search], patient: str) -> Chart:
+def _read_chart(server: Server, wanted: Mapping[str, Search], patient: str, as_of: date) -> Chart:
     times = {key: _times(server, address_of(server.base, search.query, patient)) for key, search in wanted.items()}
     reader = Reader(
         Servers(server.transport, _LIMITS.connections).at(server.base),
@@ -179,7 +180,7 @@ def _read_chart(server: Server, wanted: Mapping[str, Search], patient: str) -> C
         deadline=time.monotonic() + server.timeout,
         limits=_LIMITS,
     )
-    gathered = Gathered(wanted, {}, patient, reader)
+    gathered = Gathered(wanted, {}, patient, as_of, reader)
     started = time.perf_counter()
     gathered.start()
     gathered.finish(wanted)
@@ -209,7 +210,7 @@ def _row(key: str, charts: Sequence[Chart], catalog: Catalog) -> dict[str, Any]:
     counts = Counter(dict.fromkeys(("readable", "dated", "undated", *_WORTH_COUNTING.get(search.resource_type, ())), 0))
     for chart in charts:
         context = Context(catalog, date.min, _UTC, medications=by_address(chart.gathered.found))
-        for record in chart.records(search):
+        for record in chart.records(key):
             counts["readable"] += 1
             counts["dated" if _is_dated(record) else "undated"] += 1
             counts.update(_recognised(record, context))

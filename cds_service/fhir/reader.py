@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
@@ -16,6 +16,8 @@ from cds_service.site import Limits
 from cds_service.transport import Allowance, FetchFault, Line, Page, Transport
 from fhir_mapping import piles, wire
 from fhir_mapping.needs import PATIENT_ID_HERE
+
+Enough = Callable[[Iterable[piles.Found]], bool]  # whether what has come says all that anybody asks for
 
 _ACCEPT = "application/fhir+json, application/json;q=0.9"
 _PER_PAGE = 200
@@ -36,7 +38,8 @@ _STATUS_FAULTS = {
 def address_of(base: Base, query: str, patient_id: str) -> str:
     """Give the address that answers a prefetch template."""
     path = query.replace(PATIENT_ID_HERE, quote(patient_id, safe=""))
-    return f"{base}/{path}" + (f"&_count={_PER_PAGE}" if "?" in path else "")
+    is_unbounded = "?" in path and "&_count=" not in path
+    return f"{base}/{path}" + (f"&_count={_PER_PAGE}" if is_unbounded else "")
 
 
 def headers_of(token: str | None) -> dict[str, str]:
@@ -94,9 +97,9 @@ class Reader:
         self._is_shortened = is_shortened
         self._version: Future[None] | None = None
 
-    def start(self, key: str, query: str) -> None:
-        """Begin a search by its prefetch template."""
-        self._begin(key, address_of(self._server.base, query, self._patient_id))
+    def start(self, key: str, query: str, is_enough: Enough | None = None) -> None:
+        """Begin a search by its prefetch template; no page is read after those that are enough."""
+        self._begin(key, address_of(self._server.base, query, self._patient_id), is_enough=is_enough)
 
     def follow(self, key: str, first: piles.Pile) -> None:
         """Begin with the pages after one that the client has sent."""
@@ -147,7 +150,7 @@ class Reader:
             if task.breaker is not None:
                 task.breaker.give_back()
 
-    def _begin(self, key: str, url: str, first: piles.Pile | None = None) -> None:
+    def _begin(self, key: str, url: str, first: piles.Pile | None = None, is_enough: Enough | None = None) -> None:
         pages = [first] if first is not None else []
         breaker = self._server.breaker(key.partition(" ")[0])
         if self._server.speaks_other_version:
@@ -157,7 +160,7 @@ class Reader:
         else:
             self._version = self._version or self._server.learn_version(self._transport)
             line = Line()
-            future = self._server.pool.submit(self._search, line, pages, url)
+            future = self._server.pool.submit(self._search, line, pages, url, is_enough)
             self._tasks[key] = _Task(future, line, pages, breaker)
 
     def _note(self, task: _Task, fault: str) -> None:
@@ -185,7 +188,7 @@ class Reader:
         is_id = bool(found) and not set(found) & set("/?,%$|\\") and found.strip(".") != ""
         return found if kind == "Medication" and is_id else None
 
-    def _search(self, line: Line, pages: list[piles.Pile], url: str) -> str:
+    def _search(self, line: Line, pages: list[piles.Pile], url: str, is_enough: Enough | None) -> str:
         """Read page after page; give one word on why the search ended early, or ""."""
         seen = set()
         try:
@@ -196,6 +199,8 @@ class Reader:
                     return "another_patient"
                 pages.append(pile)
                 if pile.next_link is None:
+                    return ""
+                if is_enough is not None and is_enough(item for page in pages for item in page.found):
                     return ""
                 link = under(self._server.base, pile.next_link, page=url) if pile.next_link else None
                 if link is None:

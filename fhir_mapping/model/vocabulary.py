@@ -117,7 +117,7 @@ class Topic(StrEnum):
     IMMUNITY = "immunoglobulins and myeloma protein"
     RESPONSE = "response"
     PERFORMANCE = "performance status"
-    VITAL_SIGNS = "weight and temperature"
+    VITAL_SIGNS = "body weight"
     INFECTIONS = "cultures, virus tests and temperature"
     BLOOD_COUNTS = "blood counts over time"
     PLANS = "planned steps and referrals"

@@ -452,6 +452,7 @@ def test_searches_that_were_not_answered_are_named_with_the_reason(tmp_path: Pat
         "communications": "not in the file",
         "flags": "not in the file",
         "carePlans": "not in the file",
+        "recentVitalSigns": "not in the file",
     }
     assert "- procedures: it is no FHIR" in section(told(path), "Searches not answered")
 

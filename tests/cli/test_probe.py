@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,9 +108,8 @@ def test_each_search_is_timed_three_times_alone_and_read_once_as_the_service_rea
     with serving() as ehr:
         examined(ehr, "--patient", PATIENT)
 
-        assert {
-            len(ehr.asked(search.resource_type)) for search in searches_asked(load_catalog(), load_knowledge()).values()
-        } == {4}
+        searches = Counter(search.resource_type for search in searches_asked(load_catalog(), load_knowledge()).values())
+        assert {kind: len(ehr.asked(kind)) for kind in searches} == {kind: 4 * n for kind, n in searches.items()}
 
 
 def test_several_patients_are_added_up() -> None:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from tests.build import KEYS, PATIENT, Resource
+from tests.build import KEYS, PATIENT, RECENT, Resource
 from tests.ehr.faulty import Answer, Asked, Fault, capability, operation_outcome
 from tests.ehr.listening import Listener
 from tests.ehr.sockets import Behaviour
@@ -142,7 +142,7 @@ class Ehr:
             answer = self._read(kind, own_id)
         else:
             patient = own_id or patient
-            answer = self._search(kind, patient, page)
+            answer = self._search(kind, patient, page, RECENT if "_sort" in parameters else KEYS[kind])
         return Asked(self.base, kind, patient, page, answer), answer
 
     def _value(self, key: str, patient: str) -> Any:
@@ -154,8 +154,8 @@ class Ehr:
             return None
         return self._charts[patient].get(key, _refusal(404, "not-supported")) if patient in self._charts else None
 
-    def _search(self, kind: str, patient: str, page: int) -> Answer:
-        value = self._value(KEYS[kind], patient)
+    def _search(self, kind: str, patient: str, page: int, key: str) -> Answer:
+        value = self._value(key, patient)
         if isinstance(value, Answer):
             return value
         if value is not None and not (isinstance(value, dict) and value.get("resourceType")):
@@ -169,7 +169,8 @@ class Ehr:
         shown = [self._addressed(entry) for entry in entries[(page - 1) * size : page * size]]
         links = [{"relation": "self", "url": f"{self.base}/{kind}?patient={patient}&_page={page}"}]
         if page * size < len(entries):
-            links.append({"relation": "next", "url": self._link(kind, patient, page + 1)})
+            sorting = "&_sort=-date" if key == RECENT else ""
+            links.append({"relation": "next", "url": self._link(kind, patient, page + 1) + sorting})
         bundle: Resource = {"resourceType": "Bundle", "type": "searchset", "link": links, "entry": shown}
         if self.with_total:
             bundle["total"] = len(entries)

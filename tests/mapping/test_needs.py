@@ -27,6 +27,7 @@ KEYS = [
     "communications",
     "flags",
     "carePlans",
+    "recentVitalSigns",
 ]
 MEDICATION_LISTS = ["medicationStatements", "medicationRequests", "medicationAdministrations"]
 ESSENTIAL = {
@@ -43,7 +44,7 @@ ESSENTIAL = {
     Topic.RESPONSE: ["observations"],
     Topic.PERFORMANCE: ["observations"],
     Topic.VITAL_SIGNS: ["observations"],
-    Topic.INFECTIONS: ["observations"],
+    Topic.INFECTIONS: ["observations", "recentVitalSigns"],
     Topic.BLOOD_COUNTS: ["observations"],
     Topic.PLANS: ["serviceRequests", "appointments"],
     Topic.REFUSALS: ["serviceRequests", "flags"],
@@ -227,3 +228,15 @@ SHORTEST_LIMIT = 2_048  # characters of an address, of servers in use
 @pytest.mark.parametrize("key", KEYS)
 def test_no_search_is_too_long_for_a_server(key: str) -> None:
     assert len(searches(load())[key].query) < SHORTEST_LIMIT - ADDRESS_OF_A_SERVER
+
+
+# --- The newest records alone ---
+
+
+def test_vital_signs_are_asked_for_newest_first() -> None:
+    query = searches(load())["recentVitalSigns"].query
+
+    assert re.fullmatch(
+        r"Observation\?patient=\{\{context.patientId\}\}&code=(\d+-\d,)*8310-5(,\d+-\d)*&_sort=-date&_count=100", query
+    )
+    assert "8310-5" not in searches(load())["observations"].query

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from cards.knowledge.loader import load as load_knowledge
+from fhir_mapping.catalog.loader import load as load_catalog
+from fhir_mapping.needs import searches
 from tests.build import (
     Resource,
     card,
@@ -267,6 +270,15 @@ def test_a_drug_that_treats_an_infection(drugs: list[Resource], expected: str) -
     assert outcome(sign([fever(), *drugs], CAR_T), "R24") == expected
 
 
+def test_no_fever_counts_for_longer_than_temperatures_are_asked_for() -> None:
+    asked = searches(load_catalog())["recentVitalSigns"].newest_days
+    counts = load_knowledge().rules["R24"].text.settings["fever_days"].most
+
+    assert asked is not None
+    assert counts is not None
+    assert asked > counts  # and one day more, since the clocks of two writers may lie apart
+
+
 def test_such_a_drug_without_fever_says_too_little() -> None:
     assert outcome(sign([fever(37.2), MEROPENEM], CAR_T), "R24") == SATISFIED
     assert outcome(sign([MEROPENEM], CAR_T), "R24") == SATISFIED
@@ -275,7 +287,7 @@ def test_such_a_drug_without_fever_says_too_little() -> None:
 # --- what was not read ---
 
 
-@pytest.mark.parametrize("key", ["observations", "medicationRequests", "medicationStatements"])
+@pytest.mark.parametrize("key", ["observations", "recentVitalSigns", "medicationRequests", "medicationStatements"])
 def test_what_was_not_read_may_hold_an_infection_and_is_not_talked_about(key: str) -> None:
     assessment = sign([], CAR_T, without=[key])
 

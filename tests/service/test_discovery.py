@@ -31,6 +31,7 @@ KEYS = (
     "communications",
     "flags",
     "carePlans",
+    "recentVitalSigns",
 )
 
 

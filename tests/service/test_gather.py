@@ -9,12 +9,24 @@ from typing import Any
 import pytest
 
 from cards.finding import Hook
-from tests.build import PATIENT, Resource, bundle, chart, condition, draft_collection, given, hook_request, infusion
+from fhir_mapping.model.vocabulary import Topic
+from tests.build import (
+    PATIENT,
+    Resource,
+    bundle,
+    chart,
+    condition,
+    draft_collection,
+    given,
+    hook_request,
+    infusion,
+    lab,
+)
 from tests.ehr.faulty import raw, status
 from tests.ehr.server import serving
 from tests.ehr.sockets import Behaviour, black_hole, body_drip, header_drip
 from tests.faults.asking import authorization, gap_card, make_service, quiet_chart, swift, washout_chart
-from tests.rules.table import SCREENED
+from tests.rules.table import SCREENED, days_ago
 from tests.service.calling import call, cards, codes, unremarkable
 
 NEXT = {"link": [{"relation": "next", "url": "https://ehr.example/fhir?page=2"}]}
@@ -186,6 +198,56 @@ def test_a_token_with_odd_members_is_not_used(odd: dict[str, Any]) -> None:
     with serving(washout_chart()) as ehr:
         assert make_service().ask(ehr.base, fhirAuthorization=authorization(**odd)).status_code == 412
         assert ehr.requests == []
+
+
+# --- The newest records alone ---
+
+TEMPERATURES = [lab("8310-5", 36.6, "Cel", days_ago(day)) for day in range(12)]
+FEVERS = Topic.INFECTIONS.value
+
+
+@pytest.mark.parametrize(
+    ("temperatures", "pages"),
+    [
+        pytest.param(TEMPERATURES, 2, id="newest first: no more than the days that matter"),
+        pytest.param(TEMPERATURES[::-1], 4, id="oldest first: all of them"),
+    ],
+)
+def test_no_more_temperatures_are_read_than_matter(temperatures: list[Resource], pages: int) -> None:
+    service = make_service()
+    with serving(quiet_chart(recentVitalSigns=bundle(temperatures)), page_size=3) as ehr:
+        service.ask(ehr.base)
+        asked = [request for request in ehr.asked("Observation") if "_sort=-date" in request.query]
+
+    assert len(asked) == pages
+    assert "_count=100" in asked[0].query
+    assert "_count=200" not in asked[0].query
+    assert service.records[-1].coverage[FEVERS] == "complete"
+
+
+@pytest.mark.parametrize(
+    ("temperatures", "level"),
+    [
+        pytest.param(listed(*TEMPERATURES[:7], **NEXT, total=900), "complete", id="the newest of many"),
+        pytest.param(listed(*TEMPERATURES[:4], **NEXT, total=900), "partial", id="not enough of them"),
+        pytest.param(listed(*TEMPERATURES[6::-1], **NEXT, total=900), "partial", id="in another order"),
+        pytest.param(listed(*TEMPERATURES[:2]), "complete", id="all that there are"),
+        pytest.param(listed(), "complete", id="none on record"),
+    ],
+)
+def test_the_newest_temperatures_of_a_request_are_enough(temperatures: Resource, level: str) -> None:
+    service = make_service()
+    service.ask(None, prefetch=quiet_chart(recentVitalSigns=temperatures))
+
+    assert service.records[-1].coverage[FEVERS] == level
+
+
+def test_the_newest_of_any_other_list_are_not_enough() -> None:
+    results = [lab("751-8", 2.0, "10*3/uL", days_ago(day)) for day in range(12)]
+    service = make_service()
+    service.ask(None, prefetch=quiet_chart(observations=listed(*results, **NEXT)))
+
+    assert service.records[-1].coverage[Topic.LABS.value] == "partial"
 
 
 # --- Time ---
