@@ -3,17 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
 from typing import NamedTuple
 
 from cards.finding import Conclusion, Missing, Outcome, Proposal, cannot_tell, not_applicable, satisfied
-from cards.label_doses import Doses, Level
 from cards.rulebook import order_rule
 from cards.situation.bispecific import courses_of, running_course
-from cards.situation.doses import DoseNumbers, Measured, doses_of, measured
 from cards.situation.in_use import in_use
 from cards.situation.planned_day import planned_day
-from fhir_mapping.model.dates import Answer, ClinicalDate, earliest_of, latest_of
+from cards.situation.step_up import Given, StepUpNumbers, began, by_label, full_dose, given
+from fhir_mapping.model.dates import Answer, ClinicalDate, earliest_of
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import ProposedOrder
 from fhir_mapping.model.treatment import Course, SourceRef
@@ -33,18 +31,16 @@ _TESTS = {
 _TREATMENT = frozenset({Topic.TREATMENT})
 
 
-class Windows(DoseNumbers):
+class Windows(StepUpNumbers):
     """Numbers of R34: for how many days levels may rise.
 
     The days count from the first step-up dose; those of talquetamab from its first full dose, and all step-up before.
     """
 
-    levels: Doses
     elranatamab_days: int
     talquetamab_days: int
     other_days: int
     crs_days: int
-    running_days: int
     recent_dose_days: int
 
 
@@ -70,13 +66,6 @@ class _Window(NamedTuple):
     sources: tuple[SourceRef, ...] = ()
 
 
-class _Given(NamedTuple):
-    """A dose that was given, and its level where the amount tells it."""
-
-    on: ClinicalDate
-    level: Level | None
-
-
 @order_rule(
     "R34",
     reads={Topic.TREATMENT},
@@ -95,8 +84,8 @@ def levels_may_rise(history: TreatmentHistory, order: ProposedOrder, settings: W
     if drug.drug_class is _BISPECIFIC:
         windows = _of_antibody(drug, history, order, settings)
     elif drug.drug_class is _NARROW and order.systemic:
-        given = dict.fromkeys(course.drug for course in courses_of(history))
-        windows = [each for antibody in given for each in _of_given(antibody, history, order, settings)]
+        antibodies = dict.fromkeys(course.drug for course in courses_of(history))
+        windows = [each for antibody in antibodies for each in _of_given(antibody, history, order, settings)]
     else:
         return not_applicable()
     possible = [window for window in windows if window.is_open is not Answer.NO]
@@ -111,9 +100,9 @@ def levels_may_rise(history: TreatmentHistory, order: ProposedOrder, settings: W
 def _of_antibody(drug: Drug, history: TreatmentHistory, order: ProposedOrder, settings: Windows) -> list[_Window]:
     """Give the windows of an antibody that is ordered: of this step-up dose, and of those that were given."""
     found = _of_given(drug, history, order, settings)
-    held = _held(drug, history, settings)
+    held = by_label(drug, history, settings)
     ordered = held.amount(order.amount) if held else None
-    is_step_up = held is not None and ordered is not None and not ordered.reaches(_full_dose(held), settings)
+    is_step_up = held is not None and ordered is not None and not ordered.reaches(full_dose(held), settings)
     if is_step_up or running_course(drug, history, settings.running_days) is None:
         day = planned_day(order, history)
         found.append(_Window("step_up", drug, Answer.YES, f"from {day} on", *_until(drug, day, None, settings)))
@@ -133,8 +122,8 @@ def _after_step_up(
 ) -> Iterator[_Window]:
     """Give the window of the last step-up; that of talquetamab stays open until its first full dose."""
     sources = course.sources[:1]
-    doses = _given(drug, history, settings)
-    start = _start(course, doses, settings)
+    doses = given(drug, history, by_label(drug, history, settings))
+    start = began(course, doses, settings)
     day = planned_day(order, history)
     if start is None:
         yield _Window("step_up", drug, Answer.UNKNOWN, "", None, "", sources)
@@ -148,45 +137,10 @@ def _after_step_up(
     yield _Window("step_up", drug, is_open, f"since {start}", until, words, sources)
 
 
-def _held(drug: Drug, history: TreatmentHistory, settings: Windows) -> Measured | None:
-    """Hold doses against the label of a drug, where its levels are on file."""
-    label = settings.levels.get(drug.id)
-    return measured(label, history, settings) if label else None
-
-
-def _given(drug: Drug, history: TreatmentHistory, settings: Windows) -> list[_Given]:
-    """List the doses that were given and have a date, with the level where it is told."""
-    held = _held(drug, history, settings)
-    if held is None:
-        return []
-    return [
-        _Given(dose.on, held.level(held.amount(dose.amount)))
-        for dose in doses_of(drug, history)
-        if dose.was_administered and dose.on is not None
-    ]
-
-
-def _start(course: Course, doses: Sequence[_Given], settings: Windows) -> ClinicalDate | None:
-    """Find the first dose of the last step-up: of the course, or of a restart within it."""
-    exact = [dose for dose in doses if dose.on.is_exact]
-    steps = {dose.on for dose in exact if dose.level is not None and not dose.level.is_treatment}
-    days = sorted({dose.on.latest for dose in exact})
-    restarts = [
-        ClinicalDate.on(day)
-        for before, day in pairwise(days)
-        if ClinicalDate.on(day) in steps and (day - before).days > settings.weekly_most_days
-    ]
-    return latest_of([*([course.first_dose] if course.first_dose else []), *restarts])
-
-
-def _first_full_dose(start: ClinicalDate, doses: Sequence[_Given]) -> ClinicalDate | None:
+def _first_full_dose(start: ClinicalDate, doses: Sequence[Given]) -> ClinicalDate | None:
     """Find the first full dose after a step-up began."""
     full = [dose.on for dose in doses if dose.level is not None and dose.level.is_treatment]
     return earliest_of([on for on in full if on.is_before(start) is Answer.NO])
-
-
-def _full_dose(held: Measured) -> Level:
-    return next(level for level in held.label.levels if level.is_treatment)
 
 
 def _days_of(drug: Drug, settings: Windows) -> int:

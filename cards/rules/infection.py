@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from cards.finding import Conclusion, Missing, Outcome, cannot_tell, not_applicable, satisfied
-from cards.rulebook import Settings, order_rule
+from cards.rulebook import order_rule
 from cards.situation.answers import all_of, any_of
-from cards.situation.bispecific import is_bispecific, starts_stepping_up
+from cards.situation.bispecific import is_bispecific
 from cards.situation.in_use import in_use
 from cards.situation.results import was_within
+from cards.situation.step_up import StepUpOrders, is_stepped_up
 from fhir_mapping.model.dates import Answer, ClinicalDate
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import OrderKind, ProposedOrder
@@ -22,11 +23,12 @@ _LYMPHODEPLETION, _TEMPERATURE = OrderKind.LYMPHODEPLETION, LabTest.BODY_TEMPERA
 _YES, _NO, _UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
 
 
-class Infection(Settings):
+class Infection(StepUpOrders):
     """Numbers of R24; `infections` and `tests` name what counts, `places` where it stands, as cards say it."""
 
     ahead_days: int
     entry_days: int
+    active_days: int
     test_days: int
     fever_days: int
     fever_celsius: float
@@ -58,10 +60,12 @@ class _Sign(NamedTuple):
 @order_rule(
     "R24",
     reads={Topic.INFECTIONS, Topic.PROPHYLAXIS, Topic.TREATMENT},
+    heeds={Topic.VITAL_SIGNS},
     settings=Infection,
     facts=ActiveInfection,
     variants={"infusion", "lymphodepletion", "step_up"},
-    missing={"planned", "first_dose", "infection"},
+    missing={"planned", "step_up", "infection"},
+    new_starts_only=False,
 )
 def active_infection(history: TreatmentHistory, order: ProposedOrder, settings: Infection) -> Conclusion:
     """CAR T cells, lymphodepletion or step-up dosing are signed, and something speaks for an active infection."""
@@ -80,8 +84,10 @@ def active_infection(history: TreatmentHistory, order: ProposedOrder, settings: 
         if doubtful is not None:
             return cannot_tell(Missing("infection"), evidence=doubtful.sources)
         return satisfied(absent={Topic.INFECTIONS, Topic.PROPHYLAXIS, Topic.DIAGNOSIS})
-    if variant == "step_up" and starts_stepping_up(order, history) is not _YES:
-        return cannot_tell(Missing("first_dose"))
+    if variant == "step_up" and order.drug is not None:
+        stepped_up = is_stepped_up(order, order.drug, history, settings)
+        if stepped_up is not _YES:
+            return not_applicable() if stepped_up is _NO else cannot_tell(Missing("step_up"))
     return Conclusion(
         Outcome.FLAGGED,
         variant=variant,
@@ -91,7 +97,7 @@ def active_infection(history: TreatmentHistory, order: ProposedOrder, settings: 
             drug=order.therapy,
         ),
         evidence=tuple(source for sign in found for source in sign.sources),
-        # That no dose came before is what makes it a step-up
+        # That no full dose came before is what makes it a step-up
         absent=frozenset({Topic.TREATMENT}) if variant == "step_up" else frozenset(),
     )
 
@@ -126,13 +132,15 @@ def _signs(history: TreatmentHistory, settings: Infection) -> Iterator[_Sign]:
 def _of_problem(problem: Problem, today: ClinicalDate, settings: Infection) -> _Sign:
     """Judge one infection of the problem list by its younger date.
 
-    The diagnosis of an encounter may say nothing of its end: while it is young, it counts as one that goes on.
+    The diagnosis of an encounter may say nothing of its end: while it is young, it counts as one that goes on. One that
+    is called active counts for longer; after that, somebody may have forgotten it, or it never ended.
     """
-    dated = [
-        (day.days_until(today).at_most(settings.entry_days), day) for day in (problem.recorded, problem.onset) if day
-    ]
+    days = settings.entry_days if problem.is_silent else settings.active_days
+    dated = [(day.days_until(today).at_most(days), day) for day in (problem.recorded, problem.onset) if day]
     recent = any_of(*(answer for answer, _ in dated)) if dated else _UNKNOWN
-    on = next((day for answer, day in dated if answer is recent), None)
+    on = max((day for answer, day in dated if answer is recent), key=lambda day: day.latest, default=None)
+    if recent is _NO and not problem.is_silent:
+        recent = _UNKNOWN
     sure = _YES if problem.certainty is Certainty.STATED else _UNKNOWN
     answer = all_of(_YES if problem.is_silent else problem.active, sure, recent)
     return _Sign(answer, f"{settings.infections[problem.concept]} ({on or 'undated'})", "problem", (problem.source,))

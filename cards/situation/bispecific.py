@@ -78,19 +78,6 @@ def is_first_dose(order: ProposedOrder, history: TreatmentHistory) -> Answer:
     return _UNKNOWN if own else _YES
 
 
-def starts_stepping_up(order: ProposedOrder, history: TreatmentHistory) -> Answer:
-    """Whether a new start of the drug is stepped up: the first dose, and the one after a course that is long over.
-
-    It is asked where the order continues no running course, so an exact last dose lies far back.
-    """
-    is_over = all(
-        course.is_proven_or_reported and course.last_dose is not None and course.last_dose.is_exact
-        for course in history.courses
-        if course.drug == order.drug
-    )
-    return _YES if is_over else _UNKNOWN
-
-
 def courses_of(history: TreatmentHistory) -> list[Course]:
     """List the courses of bispecific antibodies, also those that may not have been given."""
     return [course for course in history.courses if course.drug.drug_class is _BISPECIFIC]

@@ -1,7 +1,7 @@
 """R24: an active infection when CAR T cells, lymphodepletion or step-up dosing are signed.
 
-An entry of the problem list and a positive test count for 14 days, a fever for 2 days and only under a drug that is
-given by vein against infections. "Today" is 2026-11-20.
+An infection that is called active counts for 90 days, one without a status and a positive test for 14 days, a fever for
+2 days and only under a drug that is given by vein against infections. "Today" is 2026-11-20.
 """
 
 from typing import Any
@@ -62,6 +62,26 @@ def result(code: str = CULTURE, says: str = "Positive", on: str | None = TODAY, 
     return {name: value for name, value in made.items() if name != "valueQuantity"}
 
 
+def quantity(value: float) -> Resource:
+    """Make an amount in mg/kg."""
+    return {"value": value, "unit": "mg/kg", "system": "http://unitsofmeasure.org", "code": "mg/kg"}
+
+
+def dose(days: int, amount: float) -> Resource:
+    """Make a dose of teclistamab, some days ago, in mg/kg."""
+    return given("teclistamab", days_ago(days), dosage={"dose": quantity(amount)})
+
+
+def doses(*days: int) -> list[Resource]:
+    """Make doses of teclistamab, so many days ago, of which nobody wrote the amount."""
+    return [given("teclistamab", days_ago(each)) for each in days]
+
+
+def order_of(amount: float) -> Resource:
+    """Make a draft of teclistamab, in mg/kg."""
+    return draft_drug("teclistamab", dosageInstruction=[{"doseAndRate": [{"doseQuantity": quantity(amount)}]}])
+
+
 MEROPENEM = ordered("meropenem", days_ago(1))
 PNEUMONIA = [myeloma(), entry()]
 
@@ -99,8 +119,22 @@ def test_what_is_ordered(order: Resource, expected: str, indicator: str | None) 
     ("history", "expected"),
     [
         row("never given", [], FLAGGED),
-        row("given 10 days ago: goes on", [given("teclistamab", days_ago(10))], NOT_APPLICABLE),
-        row("given a year ago: starts again, and is stepped up again", [given("teclistamab", days_ago(365))], FLAGGED),
+        row("given once, 10 days ago: the second step-up dose", doses(10), FLAGGED),
+        row("given twice: the first full dose, which ends the step-up", doses(7, 4), FLAGGED),
+        row("given three times: a full dose was among them", doses(10, 7, 4), NOT_APPLICABLE),
+        row("for weeks", doses(40, 37, 34, 27, 20, 13, 6), NOT_APPLICABLE),
+        row("once, at full dose", [dose(10, 1.5)], NOT_APPLICABLE),
+        row("three times at the first step-up dose", [dose(15, 0.06), dose(12, 0.06), dose(9, 0.06)], FLAGGED),
+        row("a restart after full doses", [dose(70, 1.5), dose(63, 1.5), dose(3, 0.06)], FLAGGED),
+        row("a restart that has come to a full dose", [dose(70, 1.5), dose(9, 0.06), dose(2, 1.5)], NOT_APPLICABLE),
+        row("once, 28 days ago: the longest that a step-up takes", doses(28), FLAGGED),
+        row("once, 29 days ago: other doses were given elsewhere, or none", doses(29), CANNOT_TELL),
+        row("42 days ago, a full dose", [dose(42, 1.5)], NOT_APPLICABLE),
+        row("43 days ago, a full dose: goes on, or begins again", [dose(43, 1.5)], CANNOT_TELL),
+        row("112 days ago, a full dose", [dose(112, 1.5)], CANNOT_TELL),
+        row("113 days ago, a full dose: is stepped up again", [dose(113, 1.5)], FLAGGED),
+        row("a year ago", doses(365), FLAGGED),
+        row("in the patient's list for a year", [reported("teclistamab", days_ago(365), asserted=TODAY)], CANNOT_TELL),
         row("another one was given", [given("talquetamab", days_ago(10))], FLAGGED),
         row("given some day this year", [given("teclistamab", "2026")], CANNOT_TELL),
         row("given, nobody knows when", [given("teclistamab", None)], CANNOT_TELL),
@@ -116,6 +150,30 @@ def test_a_bispecific_antibody_is_asked_about_where_it_is_stepped_up(history: li
     assert outcome(assessment, "R24") == expected
 
 
+@pytest.mark.parametrize(
+    ("history", "amount", "expected"),
+    [
+        row("a step-up dose after full doses: begins again", [dose(60, 1.5), dose(53, 1.5)], 0.3, FLAGGED),
+        row("a step-up dose, whatever was given", [given("teclistamab", "2026")], 0.06, FLAGGED),
+        row("a full dose after a step-up dose", [dose(3, 0.3)], 1.5, FLAGGED),
+        row("a full dose after full doses", [dose(9, 1.5), dose(2, 1.5)], 1.5, NOT_APPLICABLE),
+    ],
+)
+def test_the_ordered_amount_tells_a_step_up(history: list[Resource], amount: float, expected: str) -> None:
+    assessment = sign([*PNEUMONIA, *history], order_of(amount))
+
+    assert outcome(assessment, "R24") == expected
+
+
+def test_lymphodepletion_is_asked_about_although_its_drug_was_given_lately() -> None:
+    earlier = given("cyclophosphamide", days_ago(20))
+    drafts = [draft_drug("fludarabine"), draft_drug("cyclophosphamide")]
+
+    assessment = sign([*PNEUMONIA, earlier], *drafts)
+
+    assert card(assessment, "R24")["indicator"] == "critical"
+
+
 def test_it_is_asked_when_orders_are_signed() -> None:
     assert outcome(select(PNEUMONIA, CAR_T), "R24") == NOT_APPLICABLE
     assert outcome(view(PNEUMONIA), "R24") == NOT_APPLICABLE
@@ -128,16 +186,17 @@ def test_it_is_asked_when_orders_are_signed() -> None:
     ("problem", "expected"),
     [
         row("recorded today", entry(), FLAGGED),
-        row("13 days ago", entry(recorded=days_ago(13)), FLAGGED),
-        row("14 days ago: the last day", entry(recorded=days_ago(14)), FLAGGED),
-        row("15 days ago", entry(recorded=days_ago(15)), SATISFIED),
-        row("some day in November, 0 to 19 days ago", entry(recorded="2026-11"), CANNOT_TELL),
-        row("some day in October", entry(recorded="2026-10"), SATISFIED),
+        row("89 days ago", entry(recorded=days_ago(89)), FLAGGED),
+        row("90 days ago: the last day", entry(recorded=days_ago(90)), FLAGGED),
+        row("91 days ago: forgotten on the list, or it never ended", entry(recorded=days_ago(91)), CANNOT_TELL),
+        row("some day in October", entry(recorded="2026-10"), FLAGGED),
+        row("some day in August, 81 to 111 days ago", entry(recorded="2026-08"), CANNOT_TELL),
         row("some day this year", entry(recorded="2026"), CANNOT_TELL),
-        row("began 14 days ago", entry(recorded=None, onsetDateTime=days_ago(14)), FLAGGED),
-        row("began 15 days ago", entry(recorded=None, onsetDateTime=days_ago(15)), SATISFIED),
-        row("old, and recorded anew", entry(onsetDateTime=days_ago(90)), FLAGGED),
-        row("recorded long after it began", entry(recorded=days_ago(20), onsetDateTime=days_ago(30)), SATISFIED),
+        row("began 90 days ago", entry(recorded=None, onsetDateTime=days_ago(90)), FLAGGED),
+        row("began 91 days ago", entry(recorded=None, onsetDateTime=days_ago(91)), CANNOT_TELL),
+        row("old, and recorded anew", entry(onsetDateTime=days_ago(400)), FLAGGED),
+        row("recorded long after it began", entry(recorded=days_ago(100), onsetDateTime=days_ago(120)), CANNOT_TELL),
+        row("resolved, though recorded today", entry(status="resolved"), SATISFIED),
         row("without a date", entry(recorded=None), CANNOT_TELL),
         row("sepsis", entry("A41.9"), FLAGGED),
         row("zoster", entry("B02.9"), FLAGGED),
@@ -150,11 +209,13 @@ def test_it_is_asked_when_orders_are_signed() -> None:
         row("latent tuberculosis is another question", entry("Z22.7"), SATISFIED),
         row("fever alone", entry("R50.9"), SATISFIED),
         row("a relapse of it", entry(status="recurrence"), FLAGGED),
-        row("resolved", entry(status="resolved"), SATISFIED),
         row("inactive", entry(status="inactive"), SATISFIED),
         row("the diagnosis of an encounter, which says nothing of an end", entry(status=None), FLAGGED),
+        row("the same, 13 days old", entry(recorded=days_ago(13), status=None), FLAGGED),
         row("the same, 14 days old", entry(recorded=days_ago(14), status=None), FLAGGED),
         row("the same, 15 days old", entry(recorded=days_ago(15), status=None), SATISFIED),
+        row("the same, of some day in November", entry(recorded="2026-11", status=None), CANNOT_TELL),
+        row("the same, of some day in October", entry(recorded="2026-10", status=None), SATISFIED),
         row("of an encounter, over", entry(status=None, abatementDateTime=days_ago(1)), SATISFIED),
         row("of an encounter, over at some time", entry(status=None, abatementString="last week"), CANNOT_TELL),
         row("active, and over yesterday", entry(abatementDateTime=days_ago(1)), CANNOT_TELL),
