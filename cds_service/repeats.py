@@ -20,6 +20,7 @@ from cards.knowledge.loader import Knowledge
 from cds_service import telemetry
 from cds_service.remembered import Remembered, ShownCard
 from fhir_mapping.model.dates import ClinicalDate
+from fhir_mapping.model.orders import ProposedOrder
 
 _HASH_BYTES = 16
 _DIGITS = str.maketrans("", "", string.digits)
@@ -123,12 +124,18 @@ class Visit:
             conclusion.notes,
             " ".join(words).translate(_DIGITS) if words else "",
             [(reference, _as_recorded(on, today)) for reference, on in conclusion.evidence],
-            order and (order.kind, order.drug and order.drug.id, order.planned),
+            order and _as_ordered(order),
         )
         keyed = self._own.copy()
         keyed.update(_encoder.encode(finding))
         digest: bytes = keyed.digest()
         return digest
+
+
+def _as_ordered(order: ProposedOrder) -> tuple[object, ...]:
+    """Give what makes an order another one, without its id: a draft may be written anew."""
+    drug = order.drug and order.drug.id
+    return order.kind, drug, order.planned, sorted(order.asks_for), order.amount, order.every_days
 
 
 def _as_recorded(on: ClinicalDate | None, today: date) -> date | tuple[date, date | None] | None:

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from cds_service.repeats import Repeats, Viewer, Visit
 from fhir_mapping.catalog.loader import load as load_catalog
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.orders import OrderKind, ProposedOrder
-from fhir_mapping.model.treatment import SourceRef
+from fhir_mapping.model.treatment import Amount, SourceRef
 from fhir_mapping.model.vocabulary import ChartText
 from tests.build import AS_OF, PATIENT, Resource, chart, draft_collection, draft_drug, given, hook_request, infusion
 from tests.rules.made_up import HISTORY, MadeUp
@@ -394,10 +394,17 @@ def between(first: int, last: int) -> ClinicalDate:
     return ClinicalDate(date(2026, 11, first), date(2026, 11, last))
 
 
-def order(drug: str | None = None, day: int | None = None, kind: OrderKind = OrderKind.DRUG) -> ProposedOrder:
+def order(
+    drug: str | None = None,
+    day: int | None = None,
+    kind: OrderKind = OrderKind.DRUG,
+    asks_for: Iterable[str] = (),
+    **more: Any,
+) -> ProposedOrder:
     known = load_catalog().drugs[drug] if drug else None
     planned = exactly(day) if day else None
-    return ProposedOrder(ChartText(f"M/{next(numbers)}"), kind, known, planned, True, True, ChartText("any label"))
+    reference, label = ChartText(f"M/{next(numbers)}"), ChartText("any label")
+    return ProposedOrder(reference, kind, known, planned, True, True, label, frozenset(asks_for), **more)
 
 
 @pytest.mark.parametrize(
@@ -420,6 +427,25 @@ def order(drug: str | None = None, day: int | None = None, kind: OrderKind = Ord
         row("on another day", finding(order=order(day=25)), finding(order=order(day=26)), True),
         row("with a day", finding(order=order()), finding(order=order(day=26)), True),
         row("of another kind", finding(order=order()), finding(order=order(kind=OrderKind.T_CELL_COLLECTION)), True),
+        row(
+            "of another dose",
+            finding(order=order(amount=Amount(mg=32))),
+            finding(order=order(amount=Amount(mg=76))),
+            True,
+        ),
+        row("more often", finding(order=order(every_days=14)), finding(order=order(every_days=7)), True),
+        row(
+            "for another test",
+            finding(order=order(asks_for={"hbsag"})),
+            finding(order=order(asks_for={"hcv-ab"})),
+            True,
+        ),
+        row(
+            "for the same test",
+            finding(order=order(asks_for={"hbsag"})),
+            finding(order=order(asks_for={"hbsag"})),
+            False,
+        ),
     ],
 )
 def test_what_is_new_about_a_finding(first: Result, then: Result, expected: bool) -> None:
