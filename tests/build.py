@@ -77,7 +77,7 @@ KEYS = {
 
 # A second search of Observations, for the newest vital signs alone
 RECENT = "recentVitalSigns"
-ALL_KEYS = (*KEYS.values(), RECENT)
+ALL_KEYS = {key: kind for kind, key in KEYS.items()} | {RECENT: "Observation"}
 _TEMPERATURE = "8310-5"
 
 Resource = dict[str, Any]

@@ -131,13 +131,12 @@ def _within_the_year(
     assert days is not None  # noqa: S101 - the infusion has a date, or the year could not have been judged
     sources = cells.sources
     before_start = days.less_than(settings.start_day)
-    if hook is not Hook.ORDER_SIGN:  # before the start, only the signing of an order is worth a word
+    # Before the start, only the signing of an order is worth a word; a bispecific antibody makes it due, for R17 to say
+    if hook is not Hook.ORDER_SIGN or any(map(is_bispecific, history.judged_orders)):
         if before_start is Answer.YES:
             return satisfied(evidence=sources)
         if before_start is Answer.UNKNOWN:
             return cannot_tell(Missing("infusion_date"), evidence=sources)
-    elif before_start is not Answer.NO and any(map(is_bispecific, history.judged_orders)):
-        return satisfied(evidence=sources)  # a bispecific antibody makes it due, for R17 to say
     if cover.answer is Answer.UNKNOWN:
         return cannot_tell(Missing("cover"), evidence=cover.sources)
     facts = DaysAfterCarT(cells.product, cells.infused, days)

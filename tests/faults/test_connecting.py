@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cds_service.site import Site
+from tests.build import ALL_KEYS
 from tests.ehr.certificates import Authority
 from tests.ehr.server import serving
 from tests.ehr.sockets import closed_port, unconnectable
@@ -16,7 +17,6 @@ from tests.faults.asking import (
     DEADLINE_SECONDS,
     GRACE_SECONDS,
     NEEDED,
-    TYPES,
     best_seconds,
     expect_refusal,
     gap_card,
@@ -97,14 +97,14 @@ def test_fm_02_a_refused_connection_is_tried_once_more_and_then_told(monkeypatch
         with swift():
             expect_refusal(service.ask(base))
 
-        assert len(TYPES) < len(attempts) <= 2 * (len(TYPES) + 1)
+        assert len(ALL_KEYS) < len(attempts) <= 2 * (len(ALL_KEYS) + 1)
 
     with serving(washout_chart()) as ehr:
         ordinary(service, ehr)
 
 
 def test_fm_02_a_second_attempt_that_succeeds_is_as_good_as_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    noted_connects(monkeypatch, refused=len(TYPES) // 2)
+    noted_connects(monkeypatch, refused=len(ALL_KEYS) // 2)
     with serving(washout_chart()) as ehr:
         assert is_full(make_service().ask(ehr.base))
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from cards.finding import Hook
 from fhir_mapping.model.dates import Answer, parse
 from tests.build import (
+    ALL_KEYS,
     AS_OF,
-    KEYS,
     Resource,
     ask,
     chart,
@@ -84,7 +84,7 @@ DRAFTS = [draft_infusion(), draft_drug("teclistamab"), draft_drug("talquetamab")
 
 @given(
     st.lists(resources(), max_size=6),
-    st.sampled_from(sorted(KEYS.values())),
+    st.sampled_from(sorted(ALL_KEYS)),
     st.sampled_from(DRAFTS),
     st.sampled_from([Hook.ORDER_SIGN, Hook.PATIENT_VIEW]),
 )
@@ -94,8 +94,7 @@ def test_an_entry_that_cannot_be_read_never_makes_an_outcome_surer(
     sound = chart(*(record for record in records if record["resourceType"] != "Medication"))
     if key == "patient":
         return
-    kind = next(kind for kind, own in KEYS.items() if own == key)
-    entries = [*sound[key]["entry"], {"resource": {"resourceType": kind, "id": ["of a wrong type"]}}]
+    entries = [*sound[key]["entry"], {"resource": {"resourceType": ALL_KEYS[key], "id": ["of a wrong type"]}}]
     broken = sound | {key: sound[key] | {"entry": entries}}
     before, after = outcomes(sound, hook, draft), outcomes(broken, hook, draft)
     for rule in before.keys() | after.keys():

@@ -13,7 +13,7 @@ import pytest
 from cards.finding import Conclusion, Hook
 from cds_service.assess import Assessment, assess
 from tests.build import (
-    KEYS,
+    ALL_KEYS,
     Resource,
     ask,
     assessor,
@@ -266,7 +266,7 @@ def test_the_patient_unread_is_said_even_where_every_rule_is_decided() -> None:
 
 
 def test_every_list_but_one_unread_still_gives_what_that_one_shows() -> None:
-    keys = [key for key in KEYS.values() if key not in {"conditions", "medicationAdministrations", "patient"}]
+    keys = [key for key in ALL_KEYS if key not in {"conditions", "medicationAdministrations", "patient"}]
 
     assessment = sign([TECLISTAMAB], draft_collection(), without=keys)
 

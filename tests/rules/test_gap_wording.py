@@ -19,7 +19,7 @@ from fhir_mapping.model.coverage import Coverage, Level, TopicCoverage
 from fhir_mapping.model.orders import OrderKind, ProposedOrder
 from fhir_mapping.model.vocabulary import ChartText, Topic
 from tests.build import (
-    KEYS,
+    ALL_KEYS,
     Resource,
     assessor,
     bundle,
@@ -41,7 +41,7 @@ UNKNOWN_ORDER = draft_drug("xyzutamab")
 FOREIGN_ORDER = draft_drug("ciltacabtagene autoleucel", subject={"reference": "Patient/synthetic-2"})
 ELRANATAMAB = draft_drug("elranatamab")
 SUSPECTED = bundle([condition("C90.00", verificationStatus={"coding": [{"code": "provisional"}]})])
-EVERY_LIST = [key for key in KEYS.values() if key not in {"patient", "conditions"}]
+EVERY_LIST = [key for key in ALL_KEYS if key not in {"patient", "conditions"}]
 MEDICATION_LISTS = ["medicationStatements", "medicationRequests", "medicationAdministrations"]
 
 R31 = "Bispecific antibody after a gap (R31)"

@@ -436,14 +436,19 @@ def test_before_day_30_pneumocystis_is_mentioned_at_signing_alone(infused: str, 
 
 
 @pytest.mark.parametrize(
-    ("order", "of_cells", "of_the_drug"),
+    ("infused", "drug", "of_cells", "of_the_drug"),
     [
-        row("a steroid: not due yet", draft_drug("dexamethasone"), FLAGGED, NOT_APPLICABLE),
-        row("a bispecific antibody: due now, and said once", draft_drug("talquetamab"), SATISFIED, FLAGGED),
+        row("a steroid: not due yet", days_ago(10), "dexamethasone", FLAGGED, NOT_APPLICABLE),
+        row("a bispecific antibody: due now, and said once", days_ago(10), "talquetamab", SATISFIED, FLAGGED),
+        row("the day before it is due", days_ago(29), "talquetamab", SATISFIED, FLAGGED),
+        row("due: for the cells to say", days_ago(30), "talquetamab", FLAGGED, SATISFIED),
+        row("some day this year: due or not", "2026", "talquetamab", CANNOT_TELL, FLAGGED),
     ],
 )
-def test_before_day_30_a_bispecific_antibody_makes_it_due(order: Resource, of_cells: str, of_the_drug: str) -> None:
-    signed = sign([infusion(days_ago(10)), ANTIVIRAL], order)
+def test_before_day_30_a_bispecific_antibody_makes_it_due(
+    infused: str, drug: str, of_cells: str, of_the_drug: str
+) -> None:
+    signed = sign([infusion(infused), ANTIVIRAL], draft_drug(drug))
 
     assert (outcome(signed, "R16"), outcome(signed, "R17")) == (of_cells, of_the_drug)
 

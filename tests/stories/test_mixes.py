@@ -18,7 +18,7 @@ from flask.testing import FlaskClient
 from cds_service.app import create_app
 from cds_service.settings import Settings
 from cds_service.synthetic import AS_OF
-from tests.build import KEYS
+from tests.build import ALL_KEYS
 from tests.ehr.server import Ehr
 from tests.stories.expectations import TOLD_FOR_AN_OUTCOME
 from tests.stories.telling import FOLDERS, expected, request_of
@@ -26,7 +26,7 @@ from tests.stories.telling import FOLDERS, expected, request_of
 # All mixes of a story take long: those of which each is told for one outcome of a rule are left out.
 STORIES = [name for name in FOLDERS if name not in {told.story for told in TOLD_FOR_AN_OUTCOME}]
 
-SEARCHES = tuple(KEYS.values())
+SEARCHES = tuple(ALL_KEYS)
 DENIED = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "forbidden"}]}
 UUID = re.compile(rb'"uuid":"[0-9a-f-]{36}"')
 KEYS_TO_SUPPLY = re.compile(r"Supply these prefetch keys: ([^.]+)\.")

@@ -9,7 +9,19 @@ import pytest
 from structlog.testing import capture_logs
 
 from cards.finding import Hook
-from tests.build import KEYS, PATIENT, Resource, bundle, chart, draft_collection, given, hook_request, myeloma, patient
+from tests.build import (
+    ALL_KEYS,
+    KEYS,
+    PATIENT,
+    Resource,
+    bundle,
+    chart,
+    draft_collection,
+    given,
+    hook_request,
+    myeloma,
+    patient,
+)
 from tests.ehr import faulty
 from tests.ehr.server import serving
 from tests.ehr.sockets import black_hole
@@ -53,12 +65,11 @@ def coverage(request: Resource) -> dict[str, str]:
 
 @pytest.mark.parametrize("key", WORDS)
 def test_c070_a_key_that_is_missing_is_searched_for_once_and_nothing_else(key: str) -> None:
-    kinds = {prefetch_key: kind for kind, prefetch_key in KEYS.items()}
     with serving(washout_chart()) as ehr:
         answer = make_service().ask(ehr.base, prefetch=washout_chart(without=[key]))
 
         assert codes(answer) == ["R01"]
-        assert [request.kind for request in ehr.requests if request.kind != "metadata"] == [kinds[key]]
+        assert [request.kind for request in ehr.requests if request.kind != "metadata"] == [ALL_KEYS[key]]
 
 
 @pytest.mark.parametrize("prefetch", [None, {}, {"encounter": None}])
@@ -67,7 +78,7 @@ def test_c071_with_nothing_to_read_from_the_answer_is_412(prefetch: Resource | N
 
     said = refusal(call(request), 412)
 
-    assert [key for key in KEYS.values() if key not in said] == []
+    assert [key for key in ALL_KEYS if key not in said] == []
 
 
 IN_A_BUNDLE = NO_RESULTS | {"entry": [{"resource": ERROR, "search": {"mode": "outcome"}}]}
@@ -79,7 +90,7 @@ def test_c072_an_error_in_the_prefetch_is_noticed(key: str, value: Resource) -> 
     assert WORDS[key] in gap_card(call(sent(quiet_chart(**{key: value}))))
 
 
-@pytest.mark.parametrize("key", KEYS.values())
+@pytest.mark.parametrize("key", ALL_KEYS)
 def test_c073_null_is_none_on_record_and_is_not_searched_for(key: str) -> None:
     null = quiet_chart(**{key: None})
     with serving(washout_chart()) as ehr:
@@ -109,7 +120,7 @@ def test_c075_an_error_is_never_none_on_record_and_is_not_asked_for_again(key: s
         service = make_service()
 
         assert WORDS[key] in gap_card(service.ask(ehr.base, prefetch=quiet_chart(**{key: failed})))
-        refusal(service.ask(ehr.base, prefetch=dict.fromkeys(KEYS.values(), failed)), 412)
+        refusal(service.ask(ehr.base, prefetch=dict.fromkeys(ALL_KEYS, failed)), 412)
         assert ehr.requests == []
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cards.finding import Hook
-from tests.build import KEYS, chart, condition, draft_collection, draft_drug, given, hook_request, progression
+from tests.build import ALL_KEYS, chart, condition, draft_collection, draft_drug, given, hook_request, progression
 from tests.service.calling import JSON, after_infusion, call, cards, codes, refusal, unremarkable, washout
 from tests.service.cds_hooks.exchanges import answers, discovery, refusals
 from tests.service.cds_hooks.guarded import clock, guarded, token, with_key_file
@@ -69,7 +69,7 @@ def test_c105_every_error_carries_an_operation_outcome(status: int) -> None:
     said = refusal(refusals()[status], status)
 
     if status == 412:
-        assert [key for key in KEYS.values() if key not in said] == []
+        assert [key for key in ALL_KEYS if key not in said] == []
     if status == 401:
         assert said == "The client could not be authenticated."
 
