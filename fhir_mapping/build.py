@@ -1,12 +1,12 @@
 """build_history: everything that was read about one patient, turned into one treatment history."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
-from itertools import chain, groupby, repeat
+from itertools import chain, filterfalse, groupby, repeat
 from operator import attrgetter
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from fhir_mapping import piles, wire
 from fhir_mapping.catalog.loader import Catalog
@@ -53,7 +53,7 @@ from fhir_mapping.readers.conditions import ComfortCare, MyelomaEntry, read_alle
 from fhir_mapping.readers.context import Context, medication_of, names_for, names_of
 from fhir_mapping.readers.immunizations import read_immunization
 from fhir_mapping.readers.linked import linked_orders
-from fhir_mapping.readers.medications import read_medication
+from fhir_mapping.readers.medications import read_medications
 from fhir_mapping.readers.observations import read_observations
 from fhir_mapping.readers.orders import UNREADABLE_ORDER, DraftOrder, read_order
 from fhir_mapping.readers.plans import read_appointment, read_service_request, requests_being_placed
@@ -95,7 +95,13 @@ def read_orders(drafts: Drafts, catalog: Catalog, as_of: date, zone: tzinfo) -> 
     return read + (UNREADABLE_ORDER,) * drafts.unreadable
 
 
-_DRUG_RECORDS = frozenset(get_args(wire.MedicationUse))
+_DRUG_RECORDS = (
+    wire.MedicationAdministration,
+    wire.MedicationStatement,
+    wire.MedicationRequest,
+    wire.MedicationDispense,
+)
+_CONCEPT = attrgetter("medication_codeable_concept")
 
 
 def unresolved_medications(records: Iterable[wire.Resource], medications: Iterable[piles.Found]) -> list[str]:
@@ -104,8 +110,8 @@ def unresolved_medications(records: Iterable[wire.Resource], medications: Iterab
         use.medication_reference.reference
         for kind, run in groupby(records, key=type)
         if kind in _DRUG_RECORDS
-        for use in cast("Iterable[wire.MedicationUse]", run)
-        if use.medication_codeable_concept is None and use.medication_reference is not None
+        for use in filterfalse(_CONCEPT, cast("Iterable[wire.MedicationUse]", run))
+        if use.medication_reference is not None
     }
     outside = [reference for reference in references if reference and not reference.startswith(("#", "urn:"))]
     if not outside:
@@ -159,10 +165,7 @@ def build_history(
         requested = requests_being_placed((draft.order for draft in drafts.orders), context)
         stored_requests = by_type[wire.ServiceRequest]
         by_type[wire.ServiceRequest] = [r for r in stored_requests if not requested.includes(r, context)]
-    for kind, read in _READERS.items():
-        for fact in chain.from_iterable(map(read, by_type[kind], repeat(context))):  # most records yield none
-            facts[type(fact)].append(fact)
-    for fact in read_observations(by_type[wire.Observation], context):
+    for fact in _read_all(by_type, context):
         facts[type(fact)].append(fact)
     today = ClinicalDate.on(as_of)
     cells = infusions(
@@ -191,6 +194,17 @@ def build_history(
         gaps=tuple(sorted(gaps, key=lambda gap: (gap.code, gap.resource_type))),
         **{name: tuple(sorted(facts[kind], key=_reference)) for name, kind in _AS_THEY_ARE.items() if kind in facts},
         derived=Inferences(catalog),
+    )
+
+
+def _read_all(by_type: Mapping[type, list[Any]], context: Context) -> Iterator[object]:
+    """Read every record, kind by kind; most records yield nothing."""
+    uses = [*chain.from_iterable(map(by_type.__getitem__, _DRUG_RECORDS))]
+    others = (map(read, by_type[kind], repeat(context)) for kind, read in _READERS.items() if kind in by_type)
+    return chain(
+        read_medications(uses, context),
+        chain.from_iterable(chain.from_iterable(others)),
+        read_observations(by_type[wire.Observation], context),
     )
 
 
@@ -260,10 +274,6 @@ def _drugs_of(order: wire.MedicationRequest, context: Context) -> list[str]:
 
 # The other types are looked up by reference, read as drafts, or judged when the search was read
 _READERS: Mapping[type, Callable[[Any, Context], Iterable[Any]]] = {
-    wire.MedicationAdministration: read_medication,
-    wire.MedicationStatement: read_medication,
-    wire.MedicationRequest: read_medication,
-    wire.MedicationDispense: read_medication,
     wire.Condition: read_condition,
     wire.Procedure: read_procedure,
     wire.AllergyIntolerance: read_allergy,
