@@ -161,8 +161,6 @@ def _report(gathered: Gathered) -> None:
     """Log what an operator should hear of, without a word of it."""
     for key in gathered.foreign_keys:
         telemetry.warn("security: another patient's data, dropped", prefetch_key=key)
-    if "foreign_link" not in gathered.origins.values():
-        return
     for key, origin in gathered.origins.items():
         if origin == "foreign_link":
             telemetry.warn("security: a next page at another address, not read", prefetch_key=key)

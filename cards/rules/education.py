@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cards.finding import Conclusion, Missing, Outcome, cannot_tell, not_applicable, satisfied
+from cards.finding import Conclusion, Missing, Outcome, Proposal, cannot_tell, not_applicable, satisfied
 from cards.rulebook import Settings, order_rule
 from cards.situation.answers import any_of
 from cards.situation.bispecific import is_bispecific, is_first_dose
@@ -40,9 +40,10 @@ def monitoring_after_car_t(history: TreatmentHistory, order: ProposedOrder, sett
 
 
 class Taught(Settings):
-    """Number of R42."""
+    """Number of R42; `wallet_card` are the drugs, by id, that come with one."""
 
     education_days: int
+    wallet_card: tuple[str, ...]
 
 
 @order_rule(
@@ -50,7 +51,7 @@ class Taught(Settings):
     reads={Topic.EDUCATION, Topic.CELL_THERAPY, Topic.TREATMENT},
     settings=Taught,
     facts=AboutToStart,
-    variants={"not_found"},
+    variants={"not_found", "with_wallet_card"},
     missing={"first", "education"},
 )
 def education_not_found(history: TreatmentHistory, order: ProposedOrder, settings: Taught) -> Conclusion:
@@ -72,11 +73,13 @@ def education_not_found(history: TreatmentHistory, order: ProposedOrder, setting
         return cannot_tell(Missing("education"), evidence=sources)
     if first is _UNKNOWN:
         return cannot_tell(Missing("first"))
+    has_card = order.drug is not None and order.drug.id in settings.wallet_card
     return Conclusion(
         Outcome.FLAGGED,
-        variant="not_found",
+        variant="with_wallet_card" if has_card else "not_found",
         facts=AboutToStart(order.therapy),
         absent=frozenset({Topic.EDUCATION, Topic.CELL_THERAPY if is_infusion else Topic.TREATMENT}),
+        proposals=(Proposal("patient-education-wallet-card" if has_card else _EDUCATION),),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import NamedTuple
 
 from cards.finding import Conclusion, Hook, Missing, Outcome, Proposal, cannot_tell, not_applicable, satisfied
@@ -48,10 +49,11 @@ class HepatitisB(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Reactivation:
-    """What R23 found: the marker with its day, and the treatment."""
+    """What R23 found: the marker with its day, the treatment, and, where it was once positive, the latest result."""
 
     marker: str
     therapy: str
+    latest: str = ""
 
 
 class _Marker(NamedTuple):
@@ -61,6 +63,7 @@ class _Marker(NamedTuple):
     marker: str = ""
     evidence: tuple[SourceRef, ...] = ()
     may_be_passive: bool = False
+    latest: str = ""
 
 
 @patient_rule(
@@ -69,7 +72,7 @@ class _Marker(NamedTuple):
     heeds={Topic.LABS, Topic.ALLERGIES},
     settings=HepatitisB,
     facts=Reactivation,
-    variants={"infected", "exposed", "passive"},
+    variants={"infected", "once_positive", "exposed", "passive"},
     missing={"marker", "antiviral", "dna", "infusion"},
     notes={
         "may_be_passive",
@@ -128,7 +131,7 @@ def _judged(history: TreatmentHistory, therapy: str, settings: HepatitisB) -> Co
     answer = Conclusion(
         Outcome.FLAGGED,
         variant=marker.variant,
-        facts=Reactivation(marker.marker, therapy),
+        facts=Reactivation(marker.marker, therapy, marker.latest),
         evidence=marker.evidence,
         absent=frozenset({Topic.PROPHYLAXIS})
         if marker.variant == "infected"
@@ -138,10 +141,11 @@ def _judged(history: TreatmentHistory, therapy: str, settings: HepatitisB) -> Co
 
 
 def _marker(history: TreatmentHistory, settings: HepatitisB) -> _Marker:
-    """Find the marker that says most: infected, exposed to the virus, perhaps passive antibodies, or negative.
+    """Find the marker that says most: infected, infected once, exposed, perhaps passive antibodies, or negative.
 
-    An antibody that was positive once counts, since treatment against plasma cells takes antibodies away; a test that
-    was not done, or whose latest result is not clear, reassures nobody.
+    The virus stays in the liver when HBsAg or its DNA is lost. An antibody that was positive once counts too, since
+    treatment against plasma cells takes antibodies away; a test that was not done, or whose latest result is not
+    clear, reassures nobody.
     """
     latest = {test: history.latest_serology(test) for test in _TESTS} if history.serology else {}
     for test in (_HBSAG, _HBV_DNA):
@@ -153,7 +157,11 @@ def _marker(history: TreatmentHistory, settings: HepatitisB) -> _Marker:
         if problem.certainty is _STATED:  # one that is over leaves the virus in the liver
             variant = "exposed" if problem.active is _NO else "infected"
             return _Marker(variant, settings.names["problem"], (problem.source,))
-    positive = _antibodies(history)
+    for test in (_HBSAG, _HBV_DNA):
+        once = _positive(test, history)
+        if once:
+            return _once_positive(once, latest[test], settings)
+    positive = _positive(_ANTI_HBC, history)
     if positive:
         return _exposed(positive, history, settings)
     surface, core, dna = (latest.get(test) for test in _TESTS)
@@ -163,11 +171,22 @@ def _marker(history: TreatmentHistory, settings: HepatitisB) -> _Marker:
     return _Marker("negative", evidence=(surface.source, core.source))
 
 
-def _antibodies(history: TreatmentHistory) -> list[SerologyResult]:
-    """List the positive antibodies against the core, but for those that a result of the same day contradicts."""
-    results = [result for result in history.serology if result.test == _ANTI_HBC]
+def _positive(test: str, history: TreatmentHistory) -> list[SerologyResult]:
+    """List the positive results of a test, but for those that a result of the same day contradicts."""
+    results = [result for result in history.serology if result.test == test]
     contradicted = {result.on for result in results if result.finding is not _POSITIVE}
     return [r for r in results if r.finding is _POSITIVE and (r.on is None or r.on not in contradicted)]
+
+
+def _once_positive(once: list[SerologyResult], latest: SerologyResult | None, settings: HepatitisB) -> _Marker:
+    """Name the last positive result of a test whose latest result is another, or not clear."""
+    last = max(once, key=lambda result: result.on.latest if result.on is not None else date.min)
+    since, sources = "not clear", [last.source]
+    if latest is not None and latest.on is not None:
+        since = f"{latest.finding} {latest.on}"
+        sources.append(latest.source)
+    marker = _named(last.test, last.on, settings)
+    return _Marker("once_positive", marker, tuple(dict.fromkeys(sources)), latest=since)
 
 
 def _exposed(positive: list[SerologyResult], history: TreatmentHistory, settings: HepatitisB) -> _Marker:

@@ -1,5 +1,6 @@
 """Immunoglobulin: IgG levels on and after T-cell-engaging treatment, and replacement where they are low."""
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from cards.situation import bispecific
 from cards.situation.answers import all_of, any_of, opposite
 from cards.situation.engagers import Engaged, engaged
 from cards.situation.igg_level import IggLevel, level_of
-from cards.situation.immunoglobulin import ever_given, replaced_today
+from cards.situation.immunoglobulin import ever_given, replaced_today, sample_after_it
 from cards.situation.results import filters_enough, recent_weight, was_within
 from cards.situation.since_car_t import latest_infusion
 from fhir_mapping.model.care import PlannedCare, PlanState
@@ -187,6 +188,7 @@ class Replacing(Settings):
     """Numbers of R21."""
 
     igg_minimum_mg_dl: int
+    igg_plausible_mg_dl: int
     igg_counts_days: int
     replaced_days: int
     m_protein_apart_days: int
@@ -217,7 +219,7 @@ class LowIgg:
     settings=Replacing,
     facts=LowIgg,
     variants={"low", "low_gprc5d", "behind_m_protein"},
-    missing={"therapy", "igg_value", "igg_date", "m_protein", "replacement"},
+    missing={"therapy", "igg_value", "igg_date", "igg_high", "m_protein", "replacement"},
     notes={"titers_first", "not_looked_for", "no_dose"},
 )
 def igg_is_low(history: TreatmentHistory, hook: Hook, settings: Replacing) -> Conclusion:
@@ -234,13 +236,20 @@ def igg_is_low(history: TreatmentHistory, hook: Hook, settings: Replacing) -> Co
     replaced = replaced_today(history, settings.replaced_days)
     if replaced.answer is _YES:
         return satisfied(evidence=replaced.sources)
-    level = level_of(igg, history, settings.igg_minimum_mg_dl, settings.m_protein_apart_days)
+    level = _level(igg, history, settings)
     if level.is_low is _NO:
         return satisfied(absent={Topic.IMMUNITY}, evidence=(igg.source,))
     missing = _first_missing(found, level, is_recent, replaced.answer)
     if missing:
         return cannot_tell(Missing(missing), evidence=(igg.source,))
     return _low(found, igg, level, history, settings)
+
+
+def _level(igg: LabResult, history: TreatmentHistory, settings: Replacing) -> IggLevel:
+    """Judge the level, which immunoglobulin before the sample may have raised above any range."""
+    is_raised = igg.on is not None and sample_after_it(history, igg.on, settings.replaced_days) is _YES
+    plausible = math.inf if is_raised else settings.igg_plausible_mg_dl
+    return level_of(igg, history, settings.igg_minimum_mg_dl, settings.m_protein_apart_days, plausible)
 
 
 def _first_missing(found: Engaged, level: IggLevel, is_recent: Answer, replaced: Answer) -> str:

@@ -27,6 +27,12 @@ class GutWatch(Watch):
     boxed: tuple[str, ...]
 
 
+class NerveWatch(Watch):
+    """Settings of R38: `unreported` are the products of which no delayed neurotoxicity was reported, by id."""
+
+    unreported: tuple[str, ...]
+
+
 class Lymphocytes(Settings):
     """Numbers of R38A: the product by id, its days, and the lymphocyte count in 10*9/L."""
 
@@ -102,13 +108,13 @@ def enterocolitis_after_car_t(history: TreatmentHistory, hook: Hook, settings: G
 @patient_rule(
     "R38",
     reads={Topic.CELL_THERAPY},
-    settings=Watch,
+    settings=NerveWatch,
     facts=SignAfterCells,
-    variants={"sign"},
+    variants={"sign", "unreported"},
     missing=MISSING,
     notes={"product_unknown"},
 )
-def neurotoxicity_after_car_t(history: TreatmentHistory, hook: Hook, settings: Watch) -> Conclusion:
+def neurotoxicity_after_car_t(history: TreatmentHistory, hook: Hook, settings: NerveWatch) -> Conclusion:
     """A movement or cranial nerve disorder is treated, worked up or newly recorded in the year after BCMA CAR T cells.
 
     A drug for parkinsonism that was there before the cells is no sign of theirs.
@@ -118,11 +124,15 @@ def neurotoxicity_after_car_t(history: TreatmentHistory, hook: Hook, settings: W
         return not_applicable()
     cells = [i for i in history.infusions if i.targets(Antigen.BCMA) is not _NO]
     found = [_unless_known(after, history) for after in beside_cells(signs, cells, history, settings)]
+    # The cells of which it was reported come first, and those that nobody named count as such
+    found.sort(key=lambda after: _names(after.infusion, settings.unreported))
     answer = _answered(found, history)
     if answer.outcome is not _FLAGGED:
         return answer
+    infusion = next(after.infusion for after in found if after.answer is _YES)
     return answer._replace(
-        variant="sign", proposals=_not_ordered_yet(history, {"neurology-consult": "referral-neurology"})
+        variant="unreported" if _names(infusion, settings.unreported) else "sign",
+        proposals=_not_ordered_yet(history, {"neurology-consult": "referral-neurology"}),
     )
 
 

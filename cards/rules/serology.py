@@ -193,7 +193,7 @@ class MayBePassive:
     heeds={Topic.SCREENING, Topic.TREATMENT, Topic.CELL_THERAPY},
     settings=AfterImmunoglobulin,
     facts=MayBePassive,
-    variants={"ordered", "too_late_for_titers"},
+    variants={"ordered", "titers", "both", "too_late_for_titers"},
     missing={"immunoglobulin"},
 )
 def antibodies_after_immunoglobulin(history: TreatmentHistory, _: Hook, settings: AfterImmunoglobulin) -> Conclusion:
@@ -226,11 +226,18 @@ def _read_with_care(
     names = ", ".join(name for test, name in settings.tests.items() if test in tests)
     return Conclusion(
         Outcome.FLAGGED,
-        variant="ordered",
+        variant=_variant(tests, settings),
         facts=_passive(names, given, day),
         evidence=given.evidence[-1:],
         proposals=(Proposal(_HBV_DNA),) if needs_dna and not has_dna else (),
     )
+
+
+def _variant(tests: frozenset[str], settings: AfterImmunoglobulin) -> str:
+    """Tell titers, which nothing replaces, from tests beside which there is one for antigen or nucleic acid."""
+    if tests.isdisjoint(settings.titers):
+        return "ordered"
+    return "titers" if tests & settings.tests.keys() <= settings.titers.keys() else "both"
 
 
 def _passive(tests: str, given: Given, day: ClinicalDate, ordered: str = "") -> MayBePassive:

@@ -26,32 +26,40 @@ class IggLevel(NamedTuple):
     remaining: LabResult | None = None
 
 
-def level_of(igg: LabResult, history: TreatmentHistory, minimum: int, days_apart: int) -> IggLevel:
+def level_of(igg: LabResult, history: TreatmentHistory, minimum: int, days_apart: int, plausible: float) -> IggLevel:
     """Judge an IgG level in mg/dL.
 
     What is measured as IgG is mostly M-protein where that is IgG. Nobody knows here of which class it is, so a level
-    that is high enough is trusted only where it would be without it.
+    that is high enough is trusted only where it would be without it. One above what is `plausible` without M-protein
+    is trusted only where none was found close in time.
     """
     is_enough = igg.at_least(minimum)
     if is_enough is not _YES:
         return IggLevel(_YES) if is_enough is _NO else IggLevel(_UNKNOWN, "igg_value")
     results = [lab for lab in history.labs if lab.test is _M_PROTEIN]
     if not results:
-        return IggLevel(_NO)
+        return _unless_too_high(igg, plausible)
     beside = [m for m in results if m.is_readable and _days_apart(igg, m, days_apart)]
     m_protein = max(beside, key=lambda m: (m.high, m.low), default=None)
     if m_protein is None:
         latest = history.latest_lab(_M_PROTEIN)
         is_gone = latest is not None and latest.on is not None and latest.high <= 0
-        return IggLevel(_NO) if is_gone else IggLevel(_UNKNOWN, "m_protein")
+        return _unless_too_high(igg, plausible) if is_gone else IggLevel(_UNKNOWN, "m_protein")
     remaining = _less(igg, m_protein)
     if remaining.high <= 0:
         return IggLevel(_UNKNOWN, "m_protein")  # more than all IgG: it is of another class, or measured otherwise
     is_enough = remaining.at_least(minimum)
     if is_enough is _UNKNOWN:
         return IggLevel(_UNKNOWN, "m_protein")
+    if is_enough is _YES:
+        return _unless_too_high(remaining, plausible) if m_protein.low > 0 else IggLevel(_NO)
     shown = remaining._replace(low=max(remaining.low, 0.0))
-    return IggLevel(_NO) if is_enough is _YES else IggLevel(_YES, m_protein=m_protein, remaining=shown)
+    return IggLevel(_YES, m_protein=m_protein, remaining=shown)
+
+
+def _unless_too_high(level: LabResult, plausible: float) -> IggLevel:
+    """Trust a level that is high enough, unless it is so high that most of it may be M-protein."""
+    return IggLevel(_NO) if level.at_most(plausible) is _YES else IggLevel(_UNKNOWN, "igg_high")
 
 
 def _days_apart(igg: LabResult, m_protein: LabResult, days: int) -> bool:

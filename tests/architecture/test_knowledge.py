@@ -541,7 +541,8 @@ def test_critical_is_kept_for_what_may_do_acute_harm() -> None:
         if card.indicator == "critical"
     }
 
-    assert critical == {"R24.infusion", "R24.lymphodepletion", "R25.live", "R31.full_dose"}
+    live = {f"R25.{variant}" for variant in ("live", "live_before_cells", "live_bispecific", "live_labelled_apart")}
+    assert critical == {"R24.infusion", "R24.lymphodepletion", "R31.full_dose", *live}
 
 
 def test_rule_numbers_slugs_and_ranks_are_unique() -> None:

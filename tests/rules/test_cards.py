@@ -142,6 +142,9 @@ def test_critical_is_only_what_a_label_warns_of_as_acute_harm() -> None:
         ("R24", "infusion"),
         ("R24", "lymphodepletion"),
         ("R25", "live"),
+        ("R25", "live_before_cells"),
+        ("R25", "live_bispecific"),
+        ("R25", "live_labelled_apart"),
         ("R31", "full_dose"),
     }
 

@@ -24,6 +24,7 @@ from tests.build import (
 from tests.mapping.care_builders import communication
 from tests.rules.table import (
     CANNOT_TELL,
+    CARED_FOR,
     FLAGGED,
     NOT_APPLICABLE,
     SATISFIED,
@@ -193,7 +194,24 @@ def test_the_card_offers_instructions_for_patient_and_family() -> None:
 
     assert shown["indicator"] == "info"
     assert shown["summary"] == (
-        "No patient education found in 30 d: when to call for fever, confusion, handwriting change; wallet card."
+        "No patient education found in 30 d: when to call for fever, confusion, handwriting change."
     )
     assert "call at once for fever, confusion, trouble speaking, a change of handwriting, or diarrhoea" in draft
     assert "About to be signed for the first time: talquetamab" in shown["detail"]
+
+
+@pytest.mark.parametrize(
+    ("order", "has_card"),
+    [
+        row("teclistamab", draft_drug("teclistamab"), True),
+        row("another bispecific antibody", draft_drug("elranatamab"), False),
+        row("cells", CAR_T, False),
+        row("an infusion that names no product", draft_infusion(), False),
+    ],
+)
+def test_the_wallet_card_is_spoken_of_where_there_is_one(order: Resource, has_card: bool) -> None:
+    shown = card(sign(CARED_FOR, order), "R42")
+    (draft,) = drafts_in(shown)
+
+    assert shown["summary"].endswith("handwriting change; wallet card." if has_card else "handwriting change.")
+    assert ("carry the wallet card" in draft) is has_card

@@ -51,6 +51,7 @@ CILTA_CEL = "ciltacabtagene autoleucel"
 HBSAG = finding("hbsag", "Positive", "2026-10-01")
 NO_HBSAG = finding("hbsag", "Negative", "2026-10-01")
 ANTI_HBC = finding("anti-hbc-total", "Positive", "2026-10-01")
+ONCE_POSITIVE = finding("hbsag", "Positive", "2019-10-01")
 NO_ANTI_HBC = finding("anti-hbc-total", "Negative", "2026-10-01")
 ENTECAVIR, DNA, HEPATOLOGY = "entecavir", "HBV DNA, quantitative", "Hepatology consult"
 
@@ -79,10 +80,73 @@ def clinically(code: str) -> Resource:
         row("HBsAg positive", [HBSAG], FLAGGED, "warning"),
         row("HBsAg positive, in words and cases", [finding("hbsag", "REACTIVE", "2026-10-01")], FLAGGED, "warning"),
         row("HBsAg positive years ago", [finding("hbsag", "Positive", "2016-10-01")], FLAGGED, "warning"),
-        row("HBsAg positive, without a date", [finding("hbsag", "Positive", None)], CANNOT_TELL, ""),
+        row("HBsAg positive, without a date", [finding("hbsag", "Positive", None)], FLAGGED, "warning"),
         row(
-            "HBsAg positive, and negative since",
+            "HBsAg positive, and negative since: the virus stays",
             [finding("hbsag", "Positive", "2026-09-01"), NO_HBSAG, NO_ANTI_HBC],
+            FLAGGED,
+            "warning",
+        ),
+        row(
+            "HBsAg positive years ago, negative since, anti-HBc not tested",
+            [finding("hbsag", "Positive", "2012-09-01"), NO_HBSAG],
+            FLAGGED,
+            "warning",
+        ),
+        row(
+            "HBsAg positive, and indeterminate since",
+            [finding("hbsag", "Positive", "2026-09-01"), finding("hbsag", "Equivocal", "2026-10-01"), NO_ANTI_HBC],
+            FLAGGED,
+            "warning",
+        ),
+        row(
+            "HBsAg positive some time ago, positive and negative on one day since",
+            [finding("hbsag", "Positive", "2020-09-01"), HBSAG, NO_HBSAG, NO_ANTI_HBC],
+            FLAGGED,
+            "warning",
+        ),
+        row(
+            "HBsAg positive in some month, and negative on a day in it",
+            [finding("hbsag", "Positive", "2026-10"), NO_HBSAG, NO_ANTI_HBC],
+            FLAGGED,
+            "warning",
+        ),
+        row(
+            "HBsAg positive once, and HBV DNA looked for since",
+            [
+                finding("hbsag", "Positive", "2020-09-01"),
+                NO_HBSAG,
+                NO_ANTI_HBC,
+                finding("hbv-dna", "Not detected", "2026-10-01"),
+            ],
+            SATISFIED,
+            "",
+        ),
+        row(
+            "HBsAg positive once, entered in error",
+            [finding("hbsag", "Positive", "2020-09-01", status="entered-in-error"), NO_HBSAG, NO_ANTI_HBC],
+            SATISFIED,
+            "",
+        ),
+        row(
+            "HBV DNA detected once, not detected since, which was long ago",
+            [
+                finding("hbv-dna", "Detected", "2020-10-01"),
+                finding("hbv-dna", "Not detected", "2021-10-01"),
+                NO_HBSAG,
+                NO_ANTI_HBC,
+            ],
+            FLAGGED,
+            "warning",
+        ),
+        row(
+            "HBV DNA detected once, not detected of late",
+            [
+                finding("hbv-dna", "Detected", "2020-10-01"),
+                finding("hbv-dna", "Not detected", "2026-10-01"),
+                NO_HBSAG,
+                NO_ANTI_HBC,
+            ],
             SATISFIED,
             "",
         ),
@@ -259,6 +323,7 @@ def test_markers(history: list[Resource], expected: str, indicator: str) -> None
 def test_antiviral_drugs(history: list[Resource], expected: str) -> None:
     assert outcome(sign([HBSAG, *history], draft_drug(CILTA_CEL)), "R23") == expected
     assert outcome(sign([ANTI_HBC, *history], draft_drug(CILTA_CEL)), "R23") == expected
+    assert outcome(sign([ONCE_POSITIVE, NO_HBSAG, *history], draft_drug(CILTA_CEL)), "R23") == expected
 
 
 def test_a_draft_of_an_antiviral_drug_satisfies() -> None:
@@ -292,6 +357,7 @@ def asked(authored: str | None, status: str = "active") -> Resource:
 )
 def test_a_look_at_the_dna_is_enough_for_an_antibody(history: list[Resource], expected: str) -> None:
     assert outcome(sign([ANTI_HBC, NO_HBSAG, *history], draft_drug(CILTA_CEL)), "R23") == expected
+    assert outcome(sign([ONCE_POSITIVE, NO_HBSAG, *history], draft_drug(CILTA_CEL)), "R23") == expected
 
 
 def test_a_draft_of_hbv_dna_satisfies_an_antibody_and_not_an_infection() -> None:
@@ -452,6 +518,70 @@ def test_the_card_of_an_antibody_alone_offers_the_dna_first() -> None:
         "HBV marker positive (anti-HBc 2026-10-01): no antiviral, and no HBV DNA in 90 d; treatment: teclistamab."
     )
     assert drafts_in(shown) == [DNA, ENTECAVIR, HEPATOLOGY]
+
+
+@pytest.mark.parametrize(
+    ("history", "marker", "found"),
+    [
+        row(
+            "HBsAg",
+            [ONCE_POSITIVE, NO_HBSAG],
+            "HBsAg 2019-10-01",
+            "Positive once: HBsAg 2019-10-01. Latest result of that test: negative 2026-10-01.",
+        ),
+        row(
+            "the last of several",
+            [finding("hbsag", "Positive", "2016-10-01"), ONCE_POSITIVE, NO_HBSAG],
+            "HBsAg 2019-10-01",
+            "Positive once: HBsAg 2019-10-01.",
+        ),
+        row(
+            "indeterminate since",
+            [ONCE_POSITIVE, finding("hbsag", "Equivocal", "2026-10-01")],
+            "HBsAg 2019-10-01",
+            "Latest result of that test: indeterminate 2026-10-01.",
+        ),
+        row(
+            "without a date",
+            [finding("hbsag", "Positive", None)],
+            "HBsAg",
+            "Positive once: HBsAg. Latest result of that test: not clear.",
+        ),
+        row(
+            "HBV DNA, beside an antibody",
+            [
+                finding("hbv-dna", "Detected", "2020-10-01"),
+                finding("hbv-dna", "Not detected", "2021-10-01"),
+                NO_HBSAG,
+                ANTI_HBC,
+            ],
+            "HBV DNA 2020-10-01",
+            "Latest result of that test: negative 2021-10-01.",
+        ),
+        row(
+            "HBsAg speaks before an antibody that may be passive",
+            [ONCE_POSITIVE, NO_HBSAG, ANTI_HBC, given(IVIG, "2026-09-20")],
+            "HBsAg 2019-10-01",
+            "Latest result of that test: negative 2026-10-01.",
+        ),
+    ],
+)
+def test_the_card_of_what_was_positive_once(history: list[Resource], marker: str, found: str) -> None:
+    shown = card(sign(history, draft_drug("teclistamab")), "R23")
+
+    assert shown["indicator"] == "warning"
+    assert shown["summary"] == (f"HBV once positive ({marker}): no antiviral, no DNA in 90 d; treatment: teclistamab.")
+    assert found in shown["detail"]
+    assert drafts_in(shown) == [DNA, ENTECAVIR, HEPATOLOGY]
+
+
+def test_the_summary_of_what_was_positive_once_is_whole_with_the_vaguest_date() -> None:
+    history = [finding("hbv-dna", "Detected", "2021-09"), finding("hbv-dna", "Not detected", "2022-10-01")]
+
+    summary = card(sign(history, draft_drug(CILTA_CEL)), "R23")["summary"]
+
+    assert summary.startswith("HBV once positive (HBV DNA some day in September 2021): ")
+    assert summary.endswith("treatment: ciltacabtagene autoleucel.")
 
 
 def test_the_card_of_a_problem_and_of_cells_given() -> None:

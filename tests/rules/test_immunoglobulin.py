@@ -378,8 +378,10 @@ def test_which_level_is_low(levels: list[Resource], expected: str) -> None:
         ),
         row("as large as all IgG", [m_protein(3.5, "2026-11-10")], CANNOT_TELL),
         row("not measurable", [m_protein(0, "2026-11-10")], SATISFIED),
-        row("not measurable, some time ago", [m_protein(0, "2026-06-10")], SATISFIED),
-        row("measurable once, and gone since", [m_protein(2, "2025-06-10"), m_protein(0, "2026-06-10")], SATISFIED),
+        row("not measurable, some time ago", [m_protein(0, "2026-06-10")], CANNOT_TELL),
+        row("measurable once, and gone since", [m_protein(2, "2025-06-10"), m_protein(0, "2026-06-10")], CANNOT_TELL),
+        row("1.9 g/dL leave 1,600 mg/dL, as high as normal", [m_protein(1.9, "2026-11-10")], SATISFIED),
+        row("1.89 g/dL leave 1,610 mg/dL: it does not explain so much", [m_protein(1.89, "2026-11-10")], CANNOT_TELL),
         row("measurable some time ago, and not measured since", [m_protein(2, "2026-06-10")], CANNOT_TELL),
         row("without a date", [m_protein(2, None)], CANNOT_TELL),
         row("in an unknown unit", [m_protein(2, "2026-11-10", "bananas")], CANNOT_TELL),
@@ -393,11 +395,43 @@ def test_which_level_is_low(levels: list[Resource], expected: str) -> None:
             [m_protein(3.3, "2026-11-10", valueQuantity={"value": 3.3, "unit": "g/dL", "comparator": "<"})],
             CANNOT_TELL,
         ),
-        row("none on record", [], SATISFIED),
+        row("none on record", [], CANNOT_TELL),
     ],
 )
 def test_an_m_protein_may_hide_a_low_level(beside: list[Resource], expected: str) -> None:
     assert outcome(view([ON_TECLISTAMAB, igg(3500, "2026-11-10"), *beside]), "R21") == expected
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        row("as high as normal", [igg(1600, "2026-11-10")], SATISFIED),
+        row("higher", [igg(1601, "2026-11-10")], CANNOT_TELL),
+        row("16 g/L", [igg(16, "2026-11-10", "g/L")], SATISFIED),
+        row("16.1 g/L", [igg(16.1, "2026-11-10", "g/L")], CANNOT_TELL),
+        row("1.7 g/dL", [igg(1.7, "2026-11-10", "g/dL")], CANNOT_TELL),
+        row(
+            "above what the laboratory measures",
+            [igg(1600, "2026-11-10", valueQuantity={"value": 1600, "unit": "mg/dL", "comparator": ">"})],
+            CANNOT_TELL,
+        ),
+        row("an M-protein was not measurable then", [igg(1700, "2026-11-10"), m_protein(0, "2026-11-10")], SATISFIED),
+        row("nor 14 days before", [igg(1700, "2026-11-10"), m_protein(0, "2026-10-27")], SATISFIED),
+        row("15 days before", [igg(1700, "2026-11-10"), m_protein(0, "2026-10-26")], CANNOT_TELL),
+        row(
+            "normal, an M-protein of long ago is gone", [igg(900, "2026-11-10"), m_protein(0, "2026-06-10")], SATISFIED
+        ),
+        row("on immunoglobulin", [igg(1700, "2026-11-10"), IVIG], SATISFIED),
+        row("soon after immunoglobulin", [igg(1700, days_ago(50)), given("IVIG", days_ago(85))], SATISFIED),
+        row("36 days after it", [igg(1700, days_ago(50)), given("IVIG", days_ago(86))], CANNOT_TELL),
+        row("soon before it", [igg(1700, days_ago(50)), given("IVIG", days_ago(40))], CANNOT_TELL),
+        row("perhaps given before", [igg(1700, days_ago(50)), given("IVIG", days_ago(60), "unknown")], CANNOT_TELL),
+        row("too old to act upon", [igg(1700, days_ago(61))], NOT_APPLICABLE),
+        row("without a date", [igg(1700, None)], CANNOT_TELL),
+    ],
+)
+def test_a_level_above_the_normal_range_may_be_m_protein(history: list[Resource], expected: str) -> None:
+    assert outcome(view([ON_TECLISTAMAB, *history]), "R21") == expected
 
 
 def test_a_low_level_is_low_whatever_the_m_protein() -> None:
@@ -537,6 +571,7 @@ def test_low_levels_and_what_was_not_read(history: list[Resource], raw: dict[str
             "whether immunoglobulin is being given",
         ),
         row("some day in September", [igg(350, "2026-09")], "an exact date of the latest IgG level"),
+        row("high", [igg(5200, "2026-11-10")], "how much of a high IgG level is M-protein"),
     ],
 )
 def test_what_cannot_be_told_is_shown(history: list[Resource], words: str) -> None:

@@ -324,7 +324,8 @@ def test_the_card_after_cilta_cel() -> None:
 
     assert shown["indicator"] == "warning"
     assert shown["summary"] == (
-        "Consider CAR T enterocolitis, with GI and ID: loperamide ordered 92 d after ciltacabtagene autoleucel."
+        "Consider CAR T enterocolitis as one cause, with GI and ID: "
+        "loperamide ordered 92 d after ciltacabtagene autoleucel."
     )
     assert drafts_in(shown) == ["Gastroenterology consult", "C. difficile test, stool", "CMV DNA, blood"]
     assert "T-cell lymphoma of the gut" in text_of(shown)
@@ -372,7 +373,7 @@ def test_the_card_of_delayed_neurotoxicity() -> None:
 
     assert shown["indicator"] == "warning"
     assert shown["summary"] == (
-        "Consider delayed neurotoxicity of CAR T cells: levodopa ordered 92 d after ciltacabtagene autoleucel."
+        "Consider delayed CAR T neurotoxicity as one cause: levodopa ordered 92 d after ciltacabtagene autoleucel."
     )
     assert drafts_in(shown) == [
         "Neurology consult",
@@ -381,6 +382,52 @@ def test_the_card_of_delayed_neurotoxicity() -> None:
     ]
     assert "taken to be directed against BCMA" not in text_of(shown)
     assert "taken to be directed against BCMA" in text_of(card(levodopa([infusion("2026-08-20", None)]), "R38"))
+
+
+@pytest.mark.parametrize(
+    ("cells", "indicator", "product"),
+    [
+        row("cilta-cel", [MONTHS_AGO], "warning", "ciltacabtagene autoleucel"),
+        row("ide-cel", [infusion("2026-08-20", IDE_CEL)], "warning", IDE_CEL),
+        row("product unknown", [infusion("2026-08-20", None)], "warning", "CAR T cells"),
+        row("another that is not approved yet", [given("zevor-cel", "2026-08-20")], "warning", "zevorcabtagene"),
+        row("anito-cel", [given("anito-cel", "2026-08-20")], "info", "anitocabtagene autoleucel"),
+        row(
+            "anito-cel after cilta-cel: the earlier ones speak",
+            [infusion("2026-03-01"), given("anito-cel", "2026-08-20")],
+            "warning",
+            "264 d after ciltacabtagene autoleucel",
+        ),
+        row(
+            "anito-cel long after cilta-cel",
+            [infusion("2024-03-01"), given("anito-cel", "2026-08-20")],
+            "info",
+            "anitocabtagene autoleucel",
+        ),
+    ],
+)
+def test_of_which_cells_neurotoxicity_was_reported(cells: list[Resource], indicator: str, product: str) -> None:
+    shown = card(levodopa(cells), "R38")
+
+    assert shown["indicator"] == indicator
+    assert product in shown["summary"]
+
+
+def test_the_card_after_cells_of_which_none_was_reported() -> None:
+    shown = card(levodopa([given("anito-cel", "2026-08-20")]), "R38")
+
+    assert shown["summary"] == (
+        "Delayed CAR T neurotoxicity is one cause to consider: levodopa ordered 92 d after anitocabtagene autoleucel."
+    )
+    assert "no delayed neurotoxicity was reported; that is no proof that there is none" in shown["detail"]
+    assert shown["source"]["label"] == "Anitocabtagene autoleucel status, company analyses (2026)"
+    assert drafts_in(shown)[0] == "Neurology consult"
+
+
+def test_the_longest_summary_of_the_nerves_is_whole() -> None:
+    history = [myeloma(), given("anito-cel", "2025-12"), problem(PARKINSON, days_ago(3)), *PROTECTED]
+
+    assert card(view(history), "R38")["summary"].endswith("324 to 354 d after anitocabtagene autoleucel.")
 
 
 @pytest.mark.parametrize(

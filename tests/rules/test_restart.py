@@ -596,7 +596,7 @@ def test_a_full_dose_after_a_long_gap_is_critical() -> None:
 
     assert found["indicator"] == "critical"
     assert found["summary"] == (
-        "Teclistamab: 57 d since last dose (2026-09-24); label restart: step-up dose 1, full dose ordered."
+        "Teclistamab: 57 d since last dose (2026-09-24). Label: resume at step-up dose 1; full dose ordered."
     )
     assert "full dose (1.5 mg/kg)" in text_of(found)
     assert "begins again at step-up dose 1 (0.06 mg/kg)" in text_of(found)
@@ -613,7 +613,7 @@ def test_too_high_a_step_up_dose_is_a_warning() -> None:
     found = card(select(every(7, TEC, 57, 1.5), draft(TEC, 0.3)), "R31")
 
     assert found["indicator"] == "warning"
-    assert found["summary"].endswith("label restart: step-up dose 1, 0.3 mg/kg ordered.")
+    assert found["summary"].endswith(". Label: resume at step-up dose 1; 0.3 mg/kg ordered.")
 
 
 def test_a_row_that_is_not_verified_is_information_with_the_address_of_the_label() -> None:
@@ -633,8 +633,8 @@ def test_vague_dates_name_every_level_that_the_label_may_ask_for() -> None:
     assert found["indicator"] == "critical"
     assert "step-up dose 1 (0.06 mg/kg) or step-up dose 2 (0.3 mg/kg)" in text_of(found)
     assert found["summary"] == (
-        "Teclistamab: 51 to 80 d since last dose (some day in September 2026); "
-        "label restart: step-up dose 1 or 2, full dose ordered."
+        "Teclistamab: 51 to 80 d since last dose (some day in September 2026). "
+        "Label: resume at step-up dose 1 or 2; full dose ordered."
     )
 
 

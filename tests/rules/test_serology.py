@@ -451,6 +451,39 @@ def test_the_card_names_test_day_and_days() -> None:
     assert "MedicationAdministration" in shown["detail"]
 
 
+@pytest.mark.parametrize("test", ["vzv-igg", "measles-titer", "tetanus-titer", "pneumococcal-titers"])
+def test_no_other_test_is_preferred_to_a_titer(test: str) -> None:
+    shown = card(select([given(IVIG, "2026-10-23")], draft_test(test)), "R19")
+
+    assert shown["summary"] == (
+        "Immunoglobulin given 2026-10-23 (28 d before): titers may be donors'; an earlier sample says more."
+    )
+    assert "PCR" not in shown["summary"]
+    assert "no antigen or PCR test stands in for it" in shown["detail"]
+
+
+def test_several_titers_are_named_in_the_detail() -> None:
+    drafts = [draft_test("vzv-igg"), draft_test("tetanus-titer")]
+
+    shown = card(select([given(IVIG, "2026-10-23")], *drafts), "R19")
+
+    assert "titers may be donors'" in shown["summary"]
+    assert "before the sample of: varicella zoster IgG, tetanus IgG." in shown["detail"]
+
+
+def test_titers_beside_other_antibodies() -> None:
+    drafts = [draft_test("anti-hbc-total"), draft_test("tetanus-titer")]
+
+    shown = card(select([given(IVIG, "2026-10-23")], *drafts), "R19")
+
+    assert shown["summary"] == (
+        "Immunoglobulin given 2026-10-23 (28 d before): antibodies may be donors': anti-HBc, tetanus IgG."
+    )
+    assert "HBsAg and tests for nucleic acids are not affected" in shown["detail"]
+    assert "For titers no antigen or PCR test stands in" in shown["detail"]
+    assert drafts_in(shown) == ["HBV DNA, quantitative"]
+
+
 def test_only_tests_near_the_immunoglobulin_are_named() -> None:
     drafts = [draft_test("cmv-igg", "2027-12-01"), draft_test("anti-hbc-total")]
 

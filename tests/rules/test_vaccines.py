@@ -1,7 +1,8 @@
 """R25: live vaccines while immunity is too weak for them, and other vaccines before they can do much.
 
-Live ones wait 365 days after CAR T cells, and 28 days before and after a bispecific antibody; inactivated ones 183
-days after CAR T cells, influenza and COVID-19 vaccines 90. "Today" is 2026-11-20.
+Live ones wait 365 days after CAR T cells, and 28 days before and after a bispecific antibody; they come 42 days before
+lymphodepletion. A bispecific antibody without an end on record goes on for 35 days after its last dose, and may go on
+for 183. Inactivated ones wait 183 days after CAR T cells, influenza and COVID-19 vaccines 90. "Today" is 2026-11-20.
 """
 
 from typing import Any
@@ -14,7 +15,9 @@ from tests.build import (
     cards_of,
     coded,
     condition,
+    draft_collection,
     draft_drug,
+    draft_infusion,
     draft_service,
     given,
     infusion,
@@ -196,6 +199,11 @@ def course(last: str, end: str | None = None, name: str = "teclistamab") -> Reso
     return reported(name, "2026-01-05", end or last)
 
 
+def reported_active(asserted: str) -> Resource:
+    """Make a bispecific antibody that was called active on a day."""
+    return reported("teclistamab", "2026-01-05", status="active", asserted=asserted)
+
+
 @pytest.mark.parametrize(
     ("history", "expected"),
     [
@@ -204,7 +212,24 @@ def course(last: str, end: str | None = None, name: str = "teclistamab") -> Reso
         row("being given", [reported("teclistamab", "2026-01-05", status="active", asserted=TODAY)], FLAGGED),
         row("a dose 27 days ago, no end on record", [given("teclistamab", days_ago(27))], FLAGGED),
         row("a dose 35 days ago, no end on record", [given("teclistamab", days_ago(35))], FLAGGED),
-        row("a dose 36 days ago, no end on record", [given("teclistamab", days_ago(36))], SATISFIED),
+        row("a dose 36 days ago, no end on record: it may go on", [given("teclistamab", days_ago(36))], CANNOT_TELL),
+        row("a dose 183 days ago, no end on record", [given("teclistamab", days_ago(183))], CANNOT_TELL),
+        row("a dose 184 days ago, no end on record", [given("teclistamab", days_ago(184))], SATISFIED),
+        row("a dose some day in May, 173 to 203 days ago", [given("teclistamab", "2026-05")], CANNOT_TELL),
+        row("a dose some day in April", [given("teclistamab", "2026-04")], SATISFIED),
+        row("called active, last confirmed 100 days ago", [reported_active("2026-08-12")], CANNOT_TELL),
+        row("ended on record 36 days ago", [course(days_ago(36))], SATISFIED),
+        row(
+            "a dose after the end on record",
+            [course(days_ago(60)), given("teclistamab", days_ago(40))],
+            CANNOT_TELL,
+        ),
+        row("a dose before the end on record", [course(days_ago(40)), given("teclistamab", days_ago(60))], SATISFIED),
+        row(
+            "a dose before CAR T cells, which end what was given before them",
+            [given("teclistamab", days_ago(20)), infusion(days_ago(19))],
+            FLAGGED,
+        ),
         row("one against GPRC5D", [given("talquetamab", days_ago(10))], FLAGGED),
         row("a dose some day in November", [given("teclistamab", "2026-11")], FLAGGED),
         row("a dose some day in October, 20 to 50 days ago", [given("teclistamab", "2026-10")], CANNOT_TELL),
@@ -212,7 +237,8 @@ def course(last: str, end: str | None = None, name: str = "teclistamab") -> Reso
         row("over some day in September", [course("2026-09")], SATISFIED),
         row("given, nobody knows when", [given("teclistamab", None)], CANNOT_TELL),
         row("perhaps given 10 days ago", [given("teclistamab", days_ago(10), "unknown")], CANNOT_TELL),
-        row("perhaps given long ago", [given("teclistamab", days_ago(100), "unknown")], SATISFIED),
+        row("perhaps given 100 days ago", [given("teclistamab", days_ago(100), "unknown")], CANNOT_TELL),
+        row("perhaps given long ago", [given("teclistamab", days_ago(184), "unknown")], SATISFIED),
         row("ordered last week", [ordered("teclistamab", days_ago(7))], CANNOT_TELL),
         row("not given", [given("teclistamab", days_ago(10), "not-done")], SATISFIED),
         row("in error", [given("teclistamab", days_ago(10), "entered-in-error")], SATISFIED),
@@ -237,6 +263,79 @@ def test_a_live_vaccine_before_a_bispecific_antibody_that_is_being_ordered(plann
     assessment = select([], vaccine(), beside=[draft_drug("teclistamab", planned)])
 
     assert outcome(assessment, "R25") == expected
+
+
+# --- CAR T cells to come ---
+
+
+@pytest.mark.parametrize(
+    ("drafts", "expected"),
+    [
+        row("lymphodepletion, without a day: now", [draft_drug("fludarabine")], FLAGGED),
+        row("lymphodepletion in 41 days", [draft_drug("fludarabine", days_after(TODAY, 41))], FLAGGED),
+        row("lymphodepletion in 42 days", [draft_drug("fludarabine", days_after(TODAY, 42))], SATISFIED),
+        row("lymphodepletion in December, in 11 to 41 days", [draft_drug("fludarabine", "2026-12")], FLAGGED),
+        row("lymphodepletion in January, in 42 to 72 days", [draft_drug("fludarabine", "2027-01")], SATISFIED),
+        row("an infusion, without a day", [draft_infusion()], FLAGGED),
+        row("cilta-cel", [draft_drug("ciltacabtagene autoleucel")], FLAGGED),
+        row("cells that nobody approved yet", [draft_drug("anito-cel")], FLAGGED),
+        row("an infusion in 41 days", [draft_infusion(days_after(TODAY, 41))], FLAGGED),
+        row("in 42 days: lymphodepletion comes before", [draft_infusion(days_after(TODAY, 42))], CANNOT_TELL),
+        row("in 48 days: lymphodepletion may be in 41", [draft_infusion(days_after(TODAY, 48))], CANNOT_TELL),
+        row("in 49 days", [draft_infusion(days_after(TODAY, 49))], SATISFIED),
+        row(
+            "in 48 days, lymphodepletion in 42",
+            [draft_infusion(days_after(TODAY, 48)), draft_drug("fludarabine", days_after(TODAY, 42))],
+            SATISFIED,
+        ),
+        row("a collection: lymphodepletion is weeks away", [draft_collection()], SATISFIED),
+        row("another drug", [draft_drug("lenalidomide")], SATISFIED),
+    ],
+)
+def test_a_live_vaccine_before_car_t_cells_that_are_being_ordered(drafts: list[Resource], expected: str) -> None:
+    assert outcome(select([], vaccine(), beside=drafts), "R25") == expected
+
+
+@pytest.mark.parametrize(
+    ("planned", "expected"),
+    [
+        row("364 days after the planned infusion", days_after(TODAY, 374), FLAGGED),
+        row("365 days after it", days_after(TODAY, 375), SATISFIED),
+    ],
+)
+def test_a_live_vaccine_planned_for_long_after_the_cells(planned: str, expected: str) -> None:
+    cells = draft_infusion(days_after(TODAY, 10))
+
+    assert outcome(select([], vaccine(on=planned), beside=[cells]), "R25") == expected
+
+
+@pytest.mark.parametrize("name", ["pneumococcal", "recombinant zoster", "COVID-19"])
+def test_other_vaccines_may_come_before_car_t_cells(name: str) -> None:
+    assert indicator([], vaccine(name)) == NOT_APPLICABLE
+    assert outcome(select([], vaccine(name), beside=[draft_infusion()]), "R25") == NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("draft", "on", "says"),
+    [
+        row(
+            "lymphodepletion",
+            draft_drug("fludarabine", days_after(TODAY, 10)),
+            None,
+            "10 d before planned lymphodepletion",
+        ),
+        row("today", draft_drug("fludarabine"), None, "around the day of planned lymphodepletion"),
+        row("cells", draft_infusion(days_after(TODAY, 10)), None, "10 d before planned CAR T cells"),
+        row("later", draft_infusion(days_after(TODAY, 10)), days_after(TODAY, 40), "30 d after planned CAR T cells"),
+    ],
+)
+def test_the_words_before_car_t_cells(draft: Resource, on: str | None, says: str) -> None:
+    shown = card(select([], vaccine(on=on), beside=[draft]), "R25")
+
+    assert shown["summary"] == f"MMR vaccine (live) {says}: not advised until 365 d after the cells."
+    assert shown["indicator"] == "critical"
+    assert shown["source"]["label"] == "Vaccines and Carvykti (J&J medical information, 2025)"
+    assert moves_in(shown) == []
 
 
 def test_no_other_vaccine_is_asked_about_during_a_bispecific_antibody() -> None:
@@ -384,7 +483,17 @@ def test_a_live_vaccine_ten_months_after_car_t_cells() -> None:
         row(
             "being given",
             [given("teclistamab", days_ago(10))],
-            "while teclistamab is being given: not advised until 28 d after its last dose.",
+            "10 d after teclistamab, no end on record: not advised until 28 d after it has ended.",
+        ),
+        row(
+            "every 4 weeks, or paused: its last dose may lie further back than the days that count after it",
+            [given("elranatamab", days_ago(30))],
+            "30 d after elranatamab, no end on record: not advised until 28 d after it has ended.",
+        ),
+        row(
+            "called active",
+            [reported_active(TODAY)],
+            "while teclistamab is being given: not advised until 28 d after it has ended.",
         ),
         row(
             "CD4",
@@ -422,7 +531,7 @@ def test_the_words_of_a_critical_card(history: list[Resource], says: str) -> Non
             "being given, and immunoglobulin",
             [given("teclistamab", days_ago(10)), igg(days_ago(10))],
             [],
-            "while teclistamab is being given: not advised until 2027-07-11 and 28 d off teclistamab.",
+            "10 d after teclistamab, no end on record: not advised until 2027-07-11 and 28 d off teclistamab.",
         ),
     ],
 )
@@ -433,11 +542,140 @@ def test_no_end_is_named_as_that_of_another_reason(history: list[Resource], besi
     assert moves_in(shown) == []
 
 
-@pytest.mark.parametrize("name", ["MMR", "varicella", "live zoster", "nasal influenza"])
+@pytest.mark.parametrize("name", ["MMR", "varicella", "live zoster", "nasal influenza", "zoster"])
 def test_two_ends_fit_into_the_summary(name: str) -> None:
     history = [infusion("2026-01"), given("linvoseltamab", days_ago(10))]
 
     assert card(select(history, vaccine(name)), "R25")["summary"].endswith(" and 28 d off linvoseltamab.")
+
+
+UNDATED_BISPECIFIC = given("teclistamab", None)
+
+
+@pytest.mark.parametrize(
+    ("history", "says", "notes"),
+    [
+        row(
+            "a bispecific antibody may go on",
+            [infusion(days_ago(200)), given("teclistamab", days_ago(100))],
+            "200 d after ciltacabtagene autoleucel: not advised at least until 2027-05-04.",
+            "without an end on record may still go on",
+        ),
+        row(
+            "nobody knows when one was given",
+            [infusion(days_ago(300)), UNDATED_BISPECIFIC],
+            "300 d after ciltacabtagene autoleucel: not advised at least until 2027-01-24.",
+            "of which the last or the next dose is not known exactly",
+        ),
+        row(
+            "one was perhaps given, the other ended",
+            [course(days_ago(10)), given("talquetamab", days_ago(50), "unknown")],
+            "10 d after teclistamab: not advised at least until 2026-12-08.",
+            "of which the last or the next dose is not known exactly",
+        ),
+        row(
+            "cells may have been infused again",
+            [infusion(days_ago(300)), infusion(days_ago(100), "idecabtagene vicleucel", status="unknown")],
+            "300 d after ciltacabtagene autoleucel: not advised at least until 2027-01-24.",
+            "CAR T cells that were ordered, or may have been infused",
+        ),
+        row(
+            "cells were infused again, nobody knows when",
+            [infusion(days_ago(300)), infusion(None, "idecabtagene vicleucel")],
+            "300 d after ciltacabtagene autoleucel: not advised at least until 2027-01-24.",
+            "CAR T cells on a day that is not on record",
+        ),
+        row(
+            "a CD4 count may be low",
+            [infusion(days_ago(300)), lab(CD4, 150, "/uL", None)],
+            "300 d after ciltacabtagene autoleucel: not advised at least until 2027-01-24.",
+            "a CD4 count of which the date or the value is not clear",
+        ),
+        row(
+            "no day at all, and something open",
+            [lab(CD4, 150, "/uL", days_ago(3)), UNDATED_BISPECIFIC],
+            "with a CD4 count of 150/µL (2026-11-17): not advised at least until it is above 200/µL.",
+            "of which the last or the next dose is not known exactly",
+        ),
+        row(
+            "two that have no day",
+            [given("teclistamab", days_ago(10)), lab(CD4, 150, "/uL", days_ago(3))],
+            "10 d after teclistamab, no end on record: not advised at least until 28 d after it has ended.",
+            "",
+        ),
+    ],
+)
+def test_a_day_is_the_earliest_where_something_is_open(history: list[Resource], says: str, notes: str) -> None:
+    shown = card(select(history, vaccine(on=TODAY)), "R25")
+
+    assert shown["summary"] == f"MMR vaccine (live) {says}"
+    assert ("**Please note**" in shown["detail"]) is bool(notes)
+    assert notes in shown["detail"]
+    assert moves_in(shown) == []
+
+
+def test_a_day_is_the_earliest_where_the_day_of_lymphodepletion_is_open() -> None:
+    beside = [draft_infusion(days_after(TODAY, 45))]
+
+    shown = card(select([course(days_ago(10))], vaccine(on=TODAY), beside=beside), "R25")
+
+    assert shown["summary"].endswith("10 d after teclistamab: not advised at least until 2026-12-08.")
+    assert "lymphodepletion or CAR T cells among the drafts" in shown["detail"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        row("inactivated", "pneumococcal", "the response is likely poor at least until 2027-02-12."),
+        row("adjuvanted", "recombinant zoster", "not live, but one source waits at least until 2027-08-13."),
+        row("of an unstated kind", "zoster", "a live one is not advised at least until 2027-08-13."),
+    ],
+)
+def test_so_is_that_of_another_vaccine(name: str, says: str) -> None:
+    perhaps = infusion(days_ago(20), "idecabtagene vicleucel", status="unknown")
+
+    shown = card(select([infusion(days_ago(99)), perhaps], vaccine(name, TODAY)), "R25")
+
+    assert shown["summary"].endswith(says)
+    assert moves_in(shown) == []
+
+
+def test_cells_end_a_bispecific_antibody_before_them() -> None:
+    shown = card(select([given("talquetamab", days_ago(20)), infusion(days_ago(10))], vaccine(on=TODAY)), "R25")
+
+    assert shown["summary"].endswith("10 d after ciltacabtagene autoleucel: not advised until 2027-11-10.")
+    assert "20 d after talquetamab (until 2026-11-28)" in shown["detail"]
+    assert moves_in(shown) == ["Move the vaccine to 2027-11-10"]
+
+
+def test_a_treatment_that_may_go_on_is_asked_for_by_name() -> None:
+    (gap,) = cards_of(select([given("elranatamab", days_ago(60))], vaccine()))
+
+    assert (
+        "whether elranatamab is still being given (its last dose on record: 2026-09-21; no end is on record)"
+        in (gap["detail"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("history", "label"),
+    [
+        row("cells", [infusion(days_ago(300))], "Vaccination after CAR T, table on an ASH publications site"),
+        row("teclistamab", [course(days_ago(10))], "EU product information, Tecvayli (teclistamab)"),
+        row(
+            "another one",
+            [course(days_ago(10), name="elranatamab")],
+            "EU product information, elranatamab and talquetamab",
+        ),
+        row(
+            "cells come first",
+            [infusion(days_ago(30)), course(days_ago(10))],
+            "Vaccination after CAR T, table on an ASH publications site",
+        ),
+    ],
+)
+def test_the_source_is_that_of_the_reason(history: list[Resource], label: str) -> None:
+    assert card(select(history, vaccine()), "R25")["source"]["label"] == label
 
 
 def test_the_words_before_a_bispecific_antibody() -> None:
@@ -460,8 +698,7 @@ def test_the_words_of_the_other_cards() -> None:
     assert said["COVID-19"].endswith("the response is likely poor until 2026-12-20.")
     assert said["recombinant zoster"].endswith("not live, but one source waits until 2027-09-21.")
     assert said["zoster"] == (
-        "Zoster vaccine, live or not is not stated, 60 d after ciltacabtagene autoleucel: "
-        "a live one is not advised until 2027-09-21."
+        "Zoster vaccine (live?) 60 d after ciltacabtagene autoleucel: a live one is not advised until 2027-09-21."
     )
 
 
