@@ -204,15 +204,18 @@ def _before_cells(history: TreatmentHistory, on: ClinicalDate, settings: Vaccine
         before = 0 if begins else settings.lymphodepletion_days
         start = ClinicalDate(planned.earliest - timedelta(before), planned.latest)
         is_near = on.days_until(start).less_than(settings.before_lymphodepletion_days)
-        since = planned.days_until(on)
-        answer = all_of(is_near, since.less_than(settings.live_car_t_days))
-        name = "lymphodepletion" if begins else order.therapy
-        ahead = on.days_until(planned)
-        where = f"around the day of planned {name}"
-        if ahead.fewest > 0 or since.fewest > 0:
-            where = f"{ahead} d before planned {name}" if ahead.fewest > 0 else f"{since} d after planned {name}"
+        is_still = planned.days_until(on).less_than(settings.live_car_t_days)
+        where = _beside_cells(on, planned, "lymphodepletion" if begins else order.therapy)
         after = f"{settings.live_car_t_days} d after the cells"
-        yield _Window(answer, where, after, None, (), Missing("lymphodepletion"), after, _BEFORE_CELLS)
+        missing = Missing("lymphodepletion")
+        yield _Window(all_of(is_near, is_still), where, after, None, (), missing, after, _BEFORE_CELLS)
+
+
+def _beside_cells(on: ClinicalDate, planned: ClinicalDate, name: str) -> str:
+    ahead, since = on.days_until(planned), planned.days_until(on)
+    if ahead.fewest > 0:
+        return f"{ahead} d before planned {name}"
+    return f"{since} d after planned {name}" if since.fewest > 0 else f"around the day of planned {name}"
 
 
 def _around_bispecifics(history: TreatmentHistory, on: ClinicalDate, settings: VaccineTiming) -> Iterator[_Window]:
