@@ -46,6 +46,7 @@ class DrugClass(StrEnum):
     ANTI_CYTOKINE = "anti-cytokine"
     ANTIBACTERIAL = "antibacterial"
     ANTIFUNGAL = "antifungal"
+    RESPIRATORY_ANTIVIRAL = "respiratory-antiviral"
     NARROW_INDEX_CYP = "narrow-index-cyp"
     ANTIPARKINSON = "antiparkinson"
     ANTIDIARRHOEAL = "antidiarrhoeal"

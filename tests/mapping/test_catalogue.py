@@ -10,6 +10,7 @@ from fhir_mapping.catalog.drug_match import DrugMatch
 from fhir_mapping.catalog.generate import SHIPPED_STATUSES, generate
 from fhir_mapping.catalog.loader import load
 from fhir_mapping.catalog.texts import canonical_code, read_text, system_name, words
+from fhir_mapping.model.vocabulary import Certainty
 from fhir_mapping.wire import Coding, Concept
 from tests.build import CPT, ICD10CM, LOINC, RXNORM, SNOMED
 
@@ -136,6 +137,16 @@ def test_a_look_alike_is_some_other_drug(name: str) -> None:
         ("tenofovir alafenamide", ["tenofovir-alafenamide"]),
         ("tenofovir", ["tenofovir-disoproxil"]),
         ("emtricitabine-tenofovir", ["tenofovir-combination"]),
+        ("ceftazidime-avibactam 2.5 g", ["ceftazidime-avibactam"]),
+        ("avibactam 500 MG / ceftazidime 2000 MG Injection", ["ceftazidime-avibactam"]),
+        ("ceftazidime 2 g", ["ceftazidime"]),
+        ("meropenem 1000 MG / vaborbactam 1000 MG Injection", ["meropenem-vaborbactam"]),
+        ("meropenem 1 g", ["meropenem"]),
+        ("imipenem, cilastatin and relebactam", ["imipenem-cilastatin-relebactam"]),
+        ("cilastatin 500 MG / imipenem 500 MG Injection", ["imipenem-cilastatin"]),
+        ("sulbactam/ampicillin 1.5 g", ["ampicillin-sulbactam"]),
+        ("ceftolozane/tazobactam 1.5 g", ["ceftolozane-tazobactam"]),
+        ("piperacillin/tazobactam 4.5 g", ["piperacillin-tazobactam"]),
     ],
 )
 def test_the_longest_name_wins(text: str, found: list[str]) -> None:
@@ -182,6 +193,74 @@ def test_where_codes_and_text_disagree_both_are_kept() -> None:
 
 def test_every_coding_counts_not_only_the_first() -> None:
     assert drugs(None, (LOCAL, "1"), (SNOMED, "2"), (RXNORM, "2619426")) == ["teclistamab"]
+
+
+# --- Drugs given by vein against infections ---
+
+
+@pytest.mark.parametrize(
+    ("drug", "code", "text", "brand"),
+    [
+        ("ceftriaxone", (RXNORM, "1665021"), "cefTRIAXone 2 g in dextrose 5 % 50 mL IVPB", "Rocephin 1 g"),
+        ("ceftazidime", (RXNORM, "1659287"), "cefTAZidime 2 g IV", "TAZICEF"),
+        ("ceftazidime-avibactam", (RXNORM, "1603840"), "ceftazidime and avibactam", "Avycaz 2.5 g"),
+        ("ceftolozane-tazobactam", (HCPCS, "J0695"), "ceftolozane-tazobactam 3 g", "ZERBAXA"),
+        ("ceftaroline", (RXNORM, "1040014"), "ceftaroline fosamil 600 MG Injection", "Teflaro"),
+        ("cefiderocol", (ATC, "J01DI04"), "cefiderocol 2 g every 8 hours", "Fetroja"),
+        ("ertapenem", (UNII, "G32F6EID2H"), "ertapenem sodium 1 g", "INVanz"),
+        ("imipenem-cilastatin", (HCPCS, "J0743"), "imipenem 500 mg IV", "Primaxin IV"),
+        ("imipenem-cilastatin-relebactam", (HCPCS, "J0742"), "imipenem-cilastatin-relebactam 1.25 g", "Recarbrio"),
+        ("meropenem-vaborbactam", (RXNORM, "1945218"), "meropenem/vaborbactam 4 g", "Vabomere"),
+        ("ampicillin-sulbactam", (RXNORM, "1659592"), "ampicillin 2 g + sulbactam 1 g", "Unasyn 3 g"),
+        ("daptomycin", (HCPCS, "J0878"), "DAPTOmycin 500 mg", "Cubicin RF"),
+        ("tigecycline", (RXNORM, "581531"), "tigecycline 50 mg", "Tygacil"),
+        ("foscarnet", (RXNORM, "1734377"), "foscarnet sodium 24 mg/mL", "Foscavir"),
+        ("peramivir", (RXNORM, "1598082"), "peramivir 600 mg IV once", "Rapivab"),
+        ("remdesivir", (HCPCS, "J0248"), "remdesivir 100 mg daily", "Veklury"),
+    ],
+)
+def test_a_drug_given_by_vein_against_infections_is_known_by_code_name_and_brand(
+    drug: str, code: tuple[str, str], text: str, brand: str
+) -> None:
+    assert (drugs(None, code), drugs(text), drugs(brand)) == ([drug], [drug], [drug])
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "found"),
+    [
+        pytest.param("meropenem-vaborbactam", "29561", "meropenem-vaborbactam", id="code of meropenem"),
+        pytest.param("meropenem", "1945218", "meropenem-vaborbactam", id="code of meropenem with vaborbactam"),
+        pytest.param("ceftazidime-avibactam", "2191", "ceftazidime-avibactam", id="code of ceftazidime"),
+        pytest.param("ceftazidime", "1603840", "ceftazidime-avibactam", id="code of ceftazidime with avibactam"),
+        pytest.param("Recarbrio", "5690", "imipenem-cilastatin-relebactam", id="code of imipenem"),
+        pytest.param("imipenem", "2184142", "imipenem-cilastatin-relebactam", id="code of imipenem with relebactam"),
+    ],
+)
+def test_a_combination_does_not_contradict_the_drug_that_it_holds(text: str, code: str, found: str) -> None:
+    entry = match(text, (RXNORM, code))
+    assert ([drug.id for drug in entry.drugs], entry.certainty) == ([found], Certainty.STATED)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cefpodoxime 200 mg tablet",
+        "cefuroxime axetil 500 mg",
+        "ciprofloxacin 0.3 % eye drops",
+        "vancomycin 125 mg capsule",
+        "tobramycin 0.3 % ophthalmic solution",
+        "linezolid 600 mg tablet",
+        "ampicillin 500 mg capsule",
+        "sultamicillin 375 mg tablet",
+        "cefoperazone-sulbactam",
+        "durlobactam 1000 MG / sulbactam 1000 MG Injection",
+        "aztreonam-avibactam",
+        "amphotericin B liposomal 50 mg",
+        "oseltamivir 75 mg capsule",
+    ],
+)
+def test_drugs_against_infections_that_are_not_given_by_vein_alone_are_none_of_ours(text: str) -> None:
+    assert kind(match(text)) == "other drug"
 
 
 # --- Codes and code systems as they are written ---

@@ -119,7 +119,13 @@ def test_routes_of_hl7_by_their_names(code: str, display: str, systemic: bool) -
 
 @pytest.mark.parametrize(
     ("name", "systemic"),
-    [("acyclovir-hydrocortisone", False), ("acyclovir 5 % / hydrocortisone 1 %", False), ("acyclovir 400 mg", True)],
+    [
+        ("acyclovir-hydrocortisone", False),
+        ("acyclovir 5 % / hydrocortisone 1 %", False),
+        ("acyclovir 400 mg", True),
+        ("ceftazidime 50 mg/mL eye drops", False),
+        ("ceftazidime 2 g", True),
+    ],
 )
 def test_names_of_products(name: str, systemic: bool) -> None:
     assert is_systemic(reported(name, status="active")) is systemic

@@ -260,6 +260,9 @@ def test_the_drugs_that_rules_watch_are_known_by_code_and_by_name() -> None:
         ("Lomotil 2.5-0.025 mg", "1190572", "diphenoxylate-atropine", "antidiarrhoeal"),
         ("acyclovir sodium 50 mg/mL injection", "1734932", "acyclovir", "hsv-vzv-antiviral"),
         ("atovaquone 750 mg/5 mL oral suspension", "308429", "atovaquone", "pjp-agent"),
+        ("ceftriaxone 1 g injection", "1665021", "ceftriaxone", "antibacterial"),
+        ("peramivir 10 mg/mL", "1598082", "peramivir", "respiratory-antiviral"),
+        ("foscarnet 24 mg/mL", "1734377", "foscarnet", "cmv-antiviral"),
         ("belantamab mafodotin-blmf 70 mg", "2725585", "belantamab-mafodotin", "adc"),
     ):
         for concept in (Concept((), text), Concept((Coding(RXNORM, code),))):
