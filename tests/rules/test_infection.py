@@ -340,6 +340,11 @@ def test_no_fever_counts_for_longer_than_temperatures_are_asked_for() -> None:
     assert asked > counts  # and one day more, since the clocks of two writers may lie apart
 
 
+@pytest.mark.parametrize("drug", load_knowledge().rules["R24"].text.settings["treatments"].value)
+def test_each_drug_that_treats_an_infection(drug: str) -> None:
+    assert outcome(sign([fever(), ordered(drug, days_ago(1))], CAR_T), "R24") == FLAGGED
+
+
 def test_such_a_drug_without_fever_says_too_little() -> None:
     assert outcome(sign([fever(37.2), MEROPENEM], CAR_T), "R24") == SATISFIED
     assert outcome(sign([MEROPENEM], CAR_T), "R24") == SATISFIED
