@@ -6,7 +6,7 @@ A chart line is one of these, with days such as -20 (20 days ago) or 0 (today):
     taken DRUG DAY DAY               from one day to another      worsened DAY             the myeloma progressed
     takes DRUG DAY                   since then, and still        has PROBLEM DAY          on the problem list since
     measured TEST DAY VALUE [UNIT]   a result that is a number    tested TEST DAY FINDING  "positive" or "negative"
-    remitted DAY                     a complete remission
+    remitted DAY                     a complete remission         had PROBLEM DAY          recorded then, and resolved
 
 An order is the name of a drug with the amount of a dose (VALUE UNIT) or without, or that of a procedure, a test or a
 vaccine with the day for which it is planned, or without. Units are codes of UCUM. All else is coded and never named: a
@@ -144,7 +144,15 @@ class _Maker:
         return "Observation", members | {"valueCodeableConcept": self._concept(value)}
 
     def has(self, problem: str, day: str) -> tuple[str, Json]:
-        return "Condition", {"code": self._concept(problem), "recordedDate": self._day(day)} | _ACTIVE_PROBLEM
+        return self._problem(problem, day, "active")
+
+    def had(self, problem: str, day: str) -> tuple[str, Json]:
+        return self._problem(problem, day, "resolved")
+
+    def _problem(self, problem: str, day: str, status: str) -> tuple[str, Json]:
+        clinical = {"coding": [{"system": _CLINICAL_STATUS, "code": status}]}
+        members = {"code": self._concept(problem), "recordedDate": self._day(day), "clinicalStatus": clinical}
+        return "Condition", members
 
     def measured(self, test: str, day: str, *amount: str) -> tuple[str, Json]:
         members = {"status": "final", "code": self._concept(test), "effectiveDateTime": self._day(day)}
@@ -170,11 +178,7 @@ def _quantity(value: str, unit: str = "1") -> Json:
     return {"value": float(value), "unit": unit, "system": _UCUM, "code": unit}
 
 
-_ACTIVE_PROBLEM: Json = {
-    "clinicalStatus": {
-        "coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}]
-    }
-}
+_CLINICAL_STATUS = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 _VERBS: Mapping[str, Callable[..., tuple[str, Json]]] = {
     "given": _Maker.given,
     "taken": _Maker.taken,
@@ -183,6 +187,7 @@ _VERBS: Mapping[str, Callable[..., tuple[str, Json]]] = {
     "worsened": _Maker.worsened,
     "remitted": _Maker.remitted,
     "has": _Maker.has,
+    "had": _Maker.had,
     "measured": _Maker.measured,
     "tested": _Maker.tested,
 }
