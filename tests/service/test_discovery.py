@@ -103,6 +103,15 @@ def test_observations_are_asked_for_by_code() -> None:
     assert all(re.fullmatch(r"\d{1,6}-\d", code) for code in wanted)
 
 
+def test_temperatures_are_asked_for_as_long_as_a_fever_may_count() -> None:
+    asked = searches_asked(load_catalog(), load_knowledge())["recentVitalSigns"].newest_days
+    counts = load_knowledge().rules["R24"].text.settings["fever_days"].most
+
+    assert asked is not None
+    assert counts is not None
+    assert asked > counts  # and one day more, since the clocks of two writers may lie apart
+
+
 def test_every_advertised_id_answers() -> None:
     for service in services():
         assert "hook" in refusal(post({}, service=service["id"]), 400)
