@@ -1,11 +1,11 @@
 """Decides what is shown: who absorbs, suppresses or accompanies whom, in which order, and what could not be checked."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
-from cards.evaluate import OUTCOME, Evaluation, Result
+from cards.evaluate import Evaluation, Result
 from cards.finding import Missing, Outcome, Reschedule
 from cards.knowledge.texts import BundleText, Presentation, RuleText
 from fhir_mapping.model.history import TreatmentHistory
@@ -17,7 +17,8 @@ CRITICAL = "critical"  # never left out, however often it was overridden
 _URGENCY = {CRITICAL: 0, "warning": 1, "info": 2}
 _EVERY_RULE_READS = frozenset({Topic.PATIENT, Topic.DIAGNOSIS})
 # Looking a member up costs as much as a call, and every answer is asked for its outcome
-_SATISFIED, _CANNOT_TELL, _FLAGGED = Outcome.SATISFIED, Outcome.CANNOT_TELL, Outcome.FLAGGED
+_NOT_APPLICABLE, _SATISFIED = Outcome.NOT_APPLICABLE, Outcome.SATISFIED
+_CANNOT_TELL, _FLAGGED = Outcome.CANNOT_TELL, Outcome.FLAGGED
 _UNRECOGNISED = OrderKind.UNRECOGNISED
 
 
@@ -93,7 +94,8 @@ def compose(
     if not evaluation.gate.is_open:
         foreign = GapPlan((), (), evaluation.results, (), (), (), other_patient=True)
         return Plan((), foreign if history.foreign_orders else None)
-    concerned = [*filter(OUTCOME, evaluation.results)]
+    # Most rules have nothing to do with most orders
+    concerned = [result for result in evaluation.results if result.conclusion.outcome is not _NOT_APPLICABLE]
     cards = sorted(_join(_on_one_day(_not_suppressed(concerned)), presentation.bundles), key=_place)
     new: list[CardPlan] = []
     repeated: list[CardPlan] = []
@@ -124,21 +126,31 @@ def _not_suppressed(results: list[Result]) -> list[Result]:
 
 def _on_one_day(flagged: list[Result]) -> list[Result]:
     """Offer to move a draft order to the latest day that anybody asks for: on another, that finding would stand."""
-    moves = [each for result in flagged for each in result.conclusion.proposals if isinstance(each, Reschedule)]
     latest: dict[str, date] = {}
-    for move in moves:
-        order = move.order.reference
-        latest[order] = max(move.to, latest.get(order, move.to))
-    if all(move.to == latest[move.order.reference] for move in moves):
+    for result in flagged:
+        for move in _moves_in(result):
+            order = move.order.reference
+            latest[order] = max(move.to, latest.get(order, move.to))
+    if not latest:
         return flagged
-    return [_without_earlier(result, latest) for result in flagged]
+    return [
+        result
+        if all(move.to == latest[move.order.reference] for move in _moves_in(result))
+        else _without_earlier(result, latest)
+        for result in flagged
+    ]
+
+
+def _moves_in(result: Result) -> Iterator[Reschedule]:
+    return (each for each in result.conclusion.proposals if isinstance(each, Reschedule))
 
 
 def _without_earlier(result: Result, latest: Mapping[str, date]) -> Result:
-    proposals = result.conclusion.proposals
-    kept = tuple(p for p in proposals if not isinstance(p, Reschedule) or p.to == latest[p.order.reference])
-    if kept == proposals:
-        return result  # itself, since answers are told apart by identity
+    kept = tuple(
+        each
+        for each in result.conclusion.proposals
+        if not isinstance(each, Reschedule) or each.to == latest[each.order.reference]
+    )
     return result._replace(conclusion=result.conclusion._replace(proposals=kept))
 
 

@@ -1,8 +1,6 @@
 """Asks every live rule once, isolates a crash, keeps every answer, and lets no answer rest on what was not read."""
 
 from collections.abc import Iterable, Sequence
-from itertools import compress
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from cards import gates
@@ -15,8 +13,7 @@ from fhir_mapping.model.orders import ProposedOrder
 from fhir_mapping.model.vocabulary import DrugClass, Topic
 
 # An Enum is slow to look a member up in
-_FLAGGED = Outcome.FLAGGED
-OUTCOME = attrgetter("conclusion.outcome")  # which is 0 where a rule is not applicable, as most are
+_FLAGGED, _NOT_APPLICABLE = Outcome.FLAGGED, Outcome.NOT_APPLICABLE
 _ANSWERED_BY_TREATMENT = frozenset({Topic.TREATMENT, Topic.CELL_THERAPY})
 
 
@@ -56,7 +53,7 @@ def evaluate(history: TreatmentHistory, hook: Hook, knowledge: Knowledge, course
 
 def _with_companions_settled(results: list[Result]) -> tuple[Result, ...]:
     """Withdraw the finding of a rule that only accompanies another, where that one found nothing."""
-    concerned = [*compress(enumerate(results), map(OUTCOME, results))]
+    concerned = [(place, r) for place, r in enumerate(results) if r.conclusion.outcome is not _NOT_APPLICABLE]
     flagged = {(r.active.text.id, id(r.order)) for _, r in concerned if r.conclusion.outcome is _FLAGGED}
     for place, result in concerned:
         hosts = result.active.text.companion_of

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
-from itertools import chain, repeat
-from operator import attrgetter
 from typing import Any
 
 from cards.card import SUMMARY_LIMIT, TOPIC_SYSTEM, Card, Coding, Source
@@ -21,7 +19,6 @@ from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.treatment import SourceRef
 from fhir_mapping.model.vocabulary import ChartText
 
-_OVERRIDE_REASONS = attrgetter("active.text.override_reasons")
 _CACHED_RULES = 256
 _BETWEEN = "\x1f"  # the unit separator, which stands in no wording and, being invisible, in no text of a chart
 
@@ -57,9 +54,9 @@ class Spoken:
 
 def speak(result: Result) -> Spoken:
     """Write out a result's facts and its rule's numbers."""
-    names = _names_of(result.active.rule.facts)
-    written = map(_written, map(getattr, repeat(result.conclusion.facts), names))
-    return Spoken(result, {**_numbers_of(result.active), **dict(zip(names, written, strict=True))})
+    facts = result.conclusion.facts
+    written = {name: _written(getattr(facts, name)) for name in _names_of(result.active.rule.facts)}
+    return Spoken(result, {**_numbers_of(result.active), **written})
 
 
 @lru_cache(maxsize=_CACHED_RULES)
@@ -86,7 +83,7 @@ def _card(plan: CardPlan, history: TreatmentHistory, knowledge: Knowledge, addre
     lead = plan.results[0]
     text = lead.active.text
     offered = tuple(suggestions(plan, history, knowledge, addressee))
-    reasons = dict.fromkeys(chain.from_iterable(map(_OVERRIDE_REASONS, plan.results)))
+    reasons = dict.fromkeys([code for result in plan.results for code in result.active.text.override_reasons])
     spoken = [speak(result) for result in plan.results]
     return Card(
         uuid=addressee.new_uuid(),

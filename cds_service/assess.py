@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
-from itertools import chain, filterfalse, groupby
-from operator import attrgetter
-from typing import Any
+from itertools import chain
 from zoneinfo import ZoneInfo
 
 from cards.card import Card
@@ -37,7 +35,6 @@ from fhir_mapping.model.vocabulary import Topic
 from fhir_mapping.needs import GATE_TOPICS, NEEDS, Search, coverage_of, observed_for
 from fhir_mapping.readers.conditions import names_myeloma
 
-_FAULT, _HOW = attrgetter("fault"), attrgetter("how")
 _GATE_SEARCHES = ("patient", "conditions")
 
 
@@ -118,7 +115,7 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, caller
     if not drafts.foreign and _is_surely_no_myeloma(gathered, assessor):
         _report(gathered)
         return _NOTHING
-    gathered.finish(filterfalse(_GATE_SEARCHES.__contains__, assessor.searches))
+    gathered.finish(key for key in assessor.searches if key not in _GATE_SEARCHES)
     gathered.look_up(unresolved_medications(gathered.resources, chain(gathered.found, drafts.medications)))
     _report(gathered)
     history = build_history(
@@ -153,7 +150,7 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, caller
         coverage=history.coverage.levels,
         gaps=dict(Counter([gap.code.value for gap in history.gaps])),
         origins=gathered.origins,
-        faults=tuple([f"{r.active.text.id}: {r.fault}" for r in filter(_FAULT, evaluation.results)]),
+        faults=tuple([f"{r.active.text.id}: {r.fault}" for r in evaluation.results if r.fault]),
     )
 
 
@@ -189,14 +186,13 @@ def _is_surely_no_myeloma(gathered: Gathered, assessor: Assessor) -> bool:
     """Gate G1 ahead of the rest: a problem list that was read whole and shows other things needs no chart read."""
     if gathered.readings["conditions"].level is not Level.COMPLETE:
         return False
-    by_type = groupby(gathered.resources, key=type)
-    conditions: list[Any] = [condition for kind, run in by_type if kind is wire.Condition for condition in run]
+    conditions = [resource for resource in gathered.resources if type(resource) is wire.Condition]
     return bool(conditions) and not any(names_myeloma(condition, assessor.catalog) for condition in conditions)
 
 
 def _drug_entries(history: TreatmentHistory) -> Mapping[str, int]:
     """Count drug entries by what they were recognised by, in words of our tables, never of the chart."""
-    entries = Counter(map(_HOW, history.recognised))
+    entries = Counter([how for _, how in history.recognised])
     if history.unrecognised:
         entries[UNRECOGNISED] = len(history.unrecognised)
     if history.unmapped:
@@ -219,12 +215,12 @@ def _telling_searches(knowledge: Knowledge, hook: Hook) -> frozenset[str]:
     return frozenset(key for topic in topics for key in NEEDS[topic].keys)
 
 
-_ANSWER = attrgetter("active.text.id", "conclusion.outcome", "fault")
-_WRITTEN, _FAILED = {outcome: (outcome.name.lower(),) for outcome in Outcome}, ("failed",)
+_WRITTEN = {outcome: outcome.name.lower() for outcome in Outcome}
 
 
 def _outcomes(results: tuple[Result, ...]) -> Mapping[str, tuple[str, ...]]:
     outcomes: dict[str, tuple[str, ...]] = {}
-    for rule_id, outcome, fault in map(_ANSWER, results):
-        outcomes[rule_id] = outcomes.get(rule_id, ()) + (_FAILED if fault else _WRITTEN[outcome])
+    for active, _, conclusion, fault in results:
+        rule_id = active.text.id
+        outcomes[rule_id] = (*outcomes.get(rule_id, ()), "failed" if fault else _WRITTEN[conclusion.outcome])
     return outcomes

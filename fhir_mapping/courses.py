@@ -4,60 +4,45 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import partial
-from itertools import accumulate, compress, filterfalse, groupby, pairwise
-from operator import and_, attrgetter, eq, is_, itemgetter, not_, sub
+from operator import attrgetter, itemgetter
 
 from fhir_mapping.catalog.loader import Catalog
 from fhir_mapping.model.dates import Answer, ClinicalDate, earliest_of, latest_of
 from fhir_mapping.model.treatment import CarTInfusion, Course, Exposure
 from fhir_mapping.model.vocabulary import Certainty, Tier
 
+# Looking a member up in its Enum costs as much as a call in Python 3.11, and these are wanted for every record
 _STATED, _PROVEN, _PRESUMPTIVE = Certainty.STATED, Tier.PROVEN, Tier.PRESUMPTIVE
-_GIVEN = frozenset((_STATED, tier) for tier in Tier if tier is not _PRESUMPTIVE)
-_SAID, _TIER, _DRUG = attrgetter("certainty", "tier"), attrgetter("tier"), attrgetter("drug.id")
-_FIRST_DOSE, _LAST_DOSE = attrgetter("first_dose"), attrgetter("last_dose")
-_LAST_DAYS = attrgetter("last_dose.latest", "last_dose.earliest")
-_ONGOING, _END_REASON, _SOURCE = attrgetter("ongoing"), attrgetter("end_reason"), attrgetter("source")
-_EARLIEST, _LATEST, _REFERENCE = attrgetter("earliest"), attrgetter("latest"), attrgetter("reference")
+_ONGOING, _TIER = attrgetter("ongoing"), attrgetter("tier")
 
 
 def courses(
     exposures: Iterable[Exposure], catalog: Catalog, today: ClinicalDate, cells: Iterable[CarTInfusion] = ()
 ) -> tuple[Course, ...]:
-    """Join the records of each drug into courses; what prepared for CAR T cells is none with the doses before."""
-    infused = [i.infused for i in cells if i.infused is not None and i.certainty is _STATED]
-    preparing = catalog.definitions["lymphodepletion"]["drugs"]
-    found: list[Course] = []
-    for drug, run in groupby(sorted(exposures, key=_DRUG), key=_DRUG):
-        records = [*run]
-        apart = _by_infusion(records, infused, catalog) if infused and drug in preparing else (records,)
-        for alike in apart:
-            found += _courses_of(alike, catalog)
-    return tuple(sorted(found, key=lambda course: _order_of(course, today)))
-
-
-def _courses_of(records: list[Exposure], catalog: Catalog) -> list[Course]:
-    """Join the records of one drug.
+    """Join the records of each drug into courses; what prepared for CAR T cells is none with the doses before.
 
     What was only ordered, or is only possible, stays a course of its own and never lends its dates to proven
     doses; an ended order that recorded doses explain is left out, since it adds nothing to them.
     """
-    is_given = [*map(_GIVEN.__contains__, map(_SAID, records))]
-    given, others = [*compress(records, is_given)], compress(records, map(not_, is_given))
-    joined = _join([*filter(_LAST_DOSE, given)], catalog.days("course_gap"))
-    # A record that names no date is explained by dated doses; one whose date is lost may be of any day
-    undated = [r for r in filterfalse(_LAST_DOSE, given) if r.tier is not Tier.UNDATED or not (joined and r.ended)]
-    alone = [*undated, *(record for record in others if not _is_explained(record, joined))]
-    return joined + [_course([record]) for record in alone]
-
-
-def _by_infusion(records: list[Exposure], infused: list[ClinicalDate], catalog: Catalog) -> Iterable[list[Exposure]]:
-    """Tell the records of a drug apart by the infusion that they prepared for."""
-    apart: dict[ClinicalDate | None, list[Exposure]] = defaultdict(list)
-    for record in records:
-        apart[_prepares_for(record, infused, catalog)].append(record)
-    return apart.values()
+    by_drug: dict[tuple[str, ClinicalDate | None], list[Exposure]] = defaultdict(list)
+    infused = [i.infused for i in cells if i.infused is not None and i.certainty is Certainty.STATED]
+    preparing = catalog.definitions["lymphodepletion"]["drugs"]
+    for exposure in exposures:
+        day = _prepares_for(exposure, infused, catalog) if infused and exposure.drug.id in preparing else None
+        by_drug[exposure.drug.id, day].append(exposure)
+    found: list[Course] = []
+    for records in by_drug.values():
+        given: list[Exposure] = []
+        others: list[Exposure] = []
+        for record in records:
+            (given if _is_given(record) else others).append(record)
+        joined = _join(given, catalog.days("course_gap"))
+        found += joined
+        # A record that names no date is explained by dated doses; one whose date is lost may be of any day
+        undated = (r for r in given if r.last_dose is None and (r.tier is not Tier.UNDATED or not (joined and r.ended)))
+        found += [_course([record]) for record in undated]
+        found += [_course([record]) for record in others if not _is_explained(record, joined)]
+    return tuple(sorted(found, key=lambda course: _order_of(course, today)))
 
 
 def _prepares_for(record: Exposure, infused: list[ClinicalDate], catalog: Catalog) -> ClinicalDate | None:
@@ -68,6 +53,10 @@ def _prepares_for(record: Exposure, infused: list[ClinicalDate], catalog: Catalo
     return next((on for on in infused if first.days_until(on).most <= days and last.days_until(on).fewest >= 0), None)
 
 
+def _is_given(record: Exposure) -> bool:
+    return record.certainty is _STATED and record.tier is not _PRESUMPTIVE
+
+
 def _is_explained(record: Exposure, given: list[Course]) -> bool:
     """Whether doses on or after the day an ended order was written show what became of it."""
     if record.tier is not Tier.PRESUMPTIVE or not record.ended or record.first_dose is None:
@@ -76,37 +65,34 @@ def _is_explained(record: Exposure, given: list[Course]) -> bool:
     return any(course.last_dose is not None and course.last_dose.earliest >= written for course in given)
 
 
-def _join(dated: list[Exposure], gap_days: int) -> list[Course]:
+def _join(records: list[Exposure], gap_days: int) -> list[Course]:
     """Put dated records into one course that certainly lie fewer than `gap_days` from each other."""
-    if not dated:
-        return []
     gap = timedelta(gap_days)
-    starts, ends = _starts(dated), [*map(_LAST_DOSE, dated)]
-    since, until = [*map(_LATEST, starts)], [*map(_LATEST, ends)]
-    is_exact = [*map(and_, map(eq, since, map(_EARLIEST, starts)), map(eq, until, map(_EARLIEST, ends)))]
-    joined = _in_a_row(sorted(compress(zip(since, until, dated, strict=True), is_exact), key=_SINCE), gap)
-    vague = [*compress(dated, map(not_, is_exact))]
-    found = _with_vague(joined, vague, gap) if vague else [doses.records for doses in joined]
-    return [*map(_course, found)]
+    joined: list[_Doses] = []
+    vague: list[Exposure] = []
+    for start, end, record in sorted(_dated(records), key=_first_day):
+        if start.earliest != start.latest or end.earliest != end.latest:
+            vague.append(record)
+        elif joined and start.latest - (doses := joined[-1]).until < gap:
+            doses.records.append(record)
+            if end.latest > doses.until:
+                doses.until = end.latest
+        else:
+            joined.append(_Doses(start.latest, end.latest, [record]))
+    found = [doses.records for doses in joined] if not vague else _with_vague(joined, vague, gap)
+    return [_course(doses) for doses in found]
 
 
-def _starts(dated: list[Exposure]) -> list[ClinicalDate]:
-    firsts = [*map(_FIRST_DOSE, dated)]
-    return firsts if all(firsts) else [*map(_start, dated)]
+_Dated = tuple[ClinicalDate, ClinicalDate, Exposure]
 
 
-_Exact = tuple[date, date, Exposure]
-_SINCE, _UNTIL, _RECORD = itemgetter(0), itemgetter(1), itemgetter(2)
+def _dated(records: list[Exposure]) -> list[_Dated]:
+    """Give the records with a date, each behind its first and its last dose."""
+    return [(r.first_dose or last_dose, last_dose, r) for r in records if (last_dose := r.last_dose) is not None]
 
 
-def _in_a_row(exact: list[_Exact], gap: timedelta) -> "list[_Doses]":
-    """Join records with exact days, which come in the order of the first, up to the next gap."""
-    if not exact:
-        return []
-    until = [*accumulate(map(_UNTIL, exact), max)]
-    apart = map(sub, map(_SINCE, exact[1:]), until)
-    cuts = [0, *(place for place, days in enumerate(apart, 1) if days >= gap), len(exact)]
-    return [_Doses(exact[a][0], until[b - 1], [*map(_RECORD, exact[a:b])]) for a, b in pairwise(cuts)]
+def _first_day(span: _Dated) -> date:
+    return span[0].earliest
 
 
 @dataclass(slots=True, eq=False)
@@ -165,24 +151,26 @@ def _end(record: Exposure) -> ClinicalDate:
 
 
 def _course(records: list[Exposure]) -> Course:
-    dated = [*filter(_LAST_DOSE, records)]
-    closing = max(dated, key=_LAST_DAYS, default=records[0])
+    dated = _dated(records)
+    closing = max(dated, key=_last_days)[2] if dated else records[0]
     ongoing = any(map(_ONGOING, records))
-    reasons = map(_END_REASON, () if ongoing else (closing, *records))
-    others = filterfalse(partial(is_, closing), records)
-    tiers = [*map(_TIER, records)]
+    reasons = [] if ongoing else [r.end_reason for r in (closing, *records) if r.end_reason is not None]
+    others = sorted([r.source for r in records if r is not closing], key=itemgetter(0))
     return Course(
         drug=records[0].drug,
-        first_dose=earliest_of(_starts(dated)),
-        last_dose=latest_of([*map(_LAST_DOSE, dated)]),
+        first_dose=earliest_of([start for start, _, _ in dated]),
+        last_dose=latest_of([end for _, end, _ in dated]),
         ongoing=ongoing,
-        tier=min(tiers),
+        tier=min(map(_TIER, records)),
         certainty=records[0].certainty,
-        end_reason=next(filter(None, reasons), None),
-        # The record that the last dose rests on is named first
-        sources=(closing.source, *sorted(map(_SOURCE, others), key=_REFERENCE)),
-        ended=Answer.NO if ongoing or max(tiers) is _PROVEN else _ended(records),
+        end_reason=reasons[0] if reasons else None,
+        sources=(closing.source, *others),  # the record that the last dose rests on is named first
+        ended=Answer.NO if ongoing else _ended(records),
     )
+
+
+def _last_days(span: _Dated) -> tuple[date, date]:
+    return span[1].latest, span[1].earliest
 
 
 def _ended(records: list[Exposure]) -> Answer:

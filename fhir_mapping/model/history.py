@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from operator import attrgetter
 from typing import TypeVar
 
 from fhir_mapping.model.care import (
@@ -38,8 +37,6 @@ from fhir_mapping.model.treatment import (
     UnrecognisedTreatment,
 )
 from fhir_mapping.model.vocabulary import Antigen, Drug, DrugClass
-
-_JUDGED = attrgetter("judged")
 
 
 class GapCode(StrEnum):
@@ -119,7 +116,7 @@ class TreatmentHistory:
     @property
     def judged_orders(self) -> tuple[ProposedOrder, ...]:
         """The draft orders that this request asks about."""
-        return tuple(filter(_JUDGED, self.orders))
+        return tuple(order for order in self.orders if order.judged)
 
     def is_allergic_to(self, allergen: Allergen) -> bool:
         """Whether an allergy to this substance is on record."""

@@ -1,7 +1,6 @@
 """What records say of the orders that they rest on: a dose missed, a supply not collected, an order halted."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
 from typing import Any
 
 from msgspec import UNSET
@@ -12,7 +11,6 @@ from fhir_mapping.readers.standings import standing_of
 from fhir_mapping.versions import is_in_error
 
 _HALTED = frozenset({"stopped", "on-hold", "cancelled"})
-_BASED_ON, _REQUEST = attrgetter("based_on"), attrgetter("request")
 _OVER = frozenset({Standing.ENDED, Standing.ON_HOLD})
 
 
@@ -32,8 +30,8 @@ def linked_orders(by_type: Mapping[type, Sequence[Any]], sent: Iterable[wire.Res
 
     `sent` are all resources as they came, since an order that was entered in error stands in no list any more.
     """
-    statements = [*filter(_BASED_ON, by_type[wire.MedicationStatement])]
-    administrations = [*filter(_REQUEST, by_type[wire.MedicationAdministration])]
+    statements = [use for use in by_type[wire.MedicationStatement] if use.based_on]
+    administrations = [use for use in by_type[wire.MedicationAdministration] if use.request]
     dispenses: Sequence[wire.MedicationDispense] = by_type[wire.MedicationDispense]
     # A fill that was cancelled may have been handed over elsewhere; one that was declined was not wanted
     declined = [dispense for dispense in dispenses if dispense.status == "declined" or dispense.not_done]

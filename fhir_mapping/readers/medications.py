@@ -1,14 +1,11 @@
 """The four records of a drug (statement, administration, order, dispense): what was given, and what is in force."""
 
 from collections.abc import Iterator, Sequence
-from itertools import repeat
-from operator import attrgetter
 
 from msgspec import UNSET
 
 from fhir_mapping import wire
 from fhir_mapping.catalog.drug_match import DrugMatch
-from fhir_mapping.catalog.loader import match_drug
 from fhir_mapping.model.care import PlannedCare
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.treatment import (
@@ -42,13 +39,6 @@ Fact = (
     | PlannedCare
 )
 
-_CONCEPT = attrgetter("medication_codeable_concept")
-_GIVEN = frozenset({"completed", "stopped"})
-# Whatever may stand in the record of a dose and make it another one than the drug and the day tell
-_BESIDES = attrgetter(
-    *("not_given", "was_not_given", "status_reason", "reason_code", "modifier_extension", "implicit_rules")
-)
-_NOTHING = (False, False, UNSET, UNSET, UNSET, None)
 _PRESUMED = frozenset({wire.MedicationRequest, wire.MedicationDispense})
 # Looking a member up in its Enum costs as much as a call in Python 3.11, and these are wanted for every record
 _ENDED, _ON_HOLD, _NOT_GIVEN, _PLANNED = Standing.ENDED, Standing.ON_HOLD, Standing.NOT_GIVEN, Standing.PLANNED
@@ -57,20 +47,13 @@ _POSSIBLE, _STATED, _PROVEN = Certainty.POSSIBLE, Certainty.STATED, Tier.PROVEN
 _CAR_T, _STEROID, _BISPECIFIC = DrugClass.CAR_T, DrugClass.STEROID, DrugClass.BISPECIFIC
 
 
-def read_medications(uses: Sequence[wire.MedicationUse], context: Context) -> Iterator[Fact]:
-    """Turn drug records into facts; most of a chart are home drugs, given or not, which are only counted."""
-    named = [*map(_CONCEPT, uses)]
-    concepts = named if all(named) else [medication_of(use, context) or wire.NO_CONCEPT for use in uses]
-    matches = map(match_drug, repeat(context.catalog), concepts)
-    for use, concept, match in zip(uses, concepts, matches, strict=True):
-        if match.unmapped is not None and use.implicit_rules != wire.PRUNED:
-            context.unmapped.append(match.unmapped)
-        else:
-            yield from _plain_dose(use, match, concept, context) or _facts_of(use, match, concept, context)
-
-
-def _facts_of(use: wire.MedicationUse, match: DrugMatch, concept: wire.Concept, context: Context) -> Sequence[Fact]:
-    """Read one record; one of what was planned or not given yields none."""
+def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]:
+    """Turn one drug record into facts; a record of what was planned or not given yields none."""
+    concept = use.medication_codeable_concept or medication_of(use, context) or wire.NO_CONCEPT
+    match = context.catalog.drug(concept)
+    if match.unmapped is not None and not use.was_pruned:  # most of a chart: home drugs, given or not
+        context.unmapped.append(match.unmapped)
+        return ()
     standing = standing_of(use)
     if standing is _NOT_GIVEN or standing is _PLANNED:
         if use.modifier_extension is UNSET and use.implicit_rules is None:
@@ -78,6 +61,10 @@ def _facts_of(use: wire.MedicationUse, match: DrugMatch, concept: wire.Concept, 
         standing = Standing.POSSIBLE  # what we do not understand may turn it round
     if match.is_known_other:
         return _read_other(use, match, standing, context)
+    if standing is _ENDED and type(use) is wire.MedicationAdministration:
+        dose = _plain_dose(use, match, concept, context)
+        if dose is not None:
+            return dose
     plans = _planned_cells(use, match, standing, context) if type(use) is wire.MedicationRequest else ()
     if type(use) in _PRESUMED and (standing is _ON_HOLD or not context.linked.not_taken.isdisjoint(orders_of(use))):
         return plans  # an order that waits, or that the patient does not follow, is neither a dose nor cover
@@ -91,16 +78,17 @@ def _facts_of(use: wire.MedicationUse, match: DrugMatch, concept: wire.Concept, 
 
 
 def _plain_dose(
-    use: wire.MedicationUse, match: DrugMatch, concept: wire.Concept, context: Context
+    use: wire.MedicationAdministration, match: DrugMatch, concept: wire.Concept, context: Context
 ) -> tuple[Exposure] | tuple[Exposure, Dose] | None:
     """Read a dose with nothing to it but a drug and a day, as most are: without detours. None for any other."""
     drug = match.sole_treatment
     if (
         drug is None
-        or type(use) is not wire.MedicationAdministration
         or use.effective_date_time is None
-        or use.status not in _GIVEN
-        or _BESIDES(use) != _NOTHING
+        or use.status_reason is not UNSET
+        or use.reason_code is not UNSET
+        or use.modifier_extension is not UNSET
+        or use.implicit_rules is not None
         or (drug.drug_class is _STEROID and (use.dosage is not UNSET or is_local(concept, context.catalog)))
     ):
         return None

@@ -2,10 +2,9 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from itertools import chain, repeat
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -15,7 +14,7 @@ from fhir_mapping.elements import concepts_in
 from fhir_mapping.model.care import EyeExamination
 from fhir_mapping.model.dates import ClinicalDate, parse
 from fhir_mapping.model.history import DataGap, GapCode
-from fhir_mapping.model.results import DiseaseStatus, Finding, LabResult, LabTest, SerologyResult, Status
+from fhir_mapping.model.results import DiseaseStatus, Finding, LabResult, SerologyResult, Status
 from fhir_mapping.model.treatment import Progression, SourceRef
 from fhir_mapping.model.vocabulary import Certainty
 from fhir_mapping.readers.context import Context, source_of
@@ -35,49 +34,33 @@ from fhir_mapping.readers.serology import finding_of
 _RESULTS = frozenset({"final", "amended", "corrected"})
 _LONGEST_STATUS = 1_000  # characters; what a text says of the disease stands before that
 _NOT_READABLE = (0.0, math.inf)
-_CODE, _EFFECTIVE, _LATEST, _DAY = (
-    attrgetter("code"),
-    attrgetter("effective_date_time"),
-    attrgetter("latest"),
-    itemgetter(0),
-)
 
 Fact = LabResult | SerologyResult | DiseaseStatus | Progression | EyeExamination
 
 
-def read_observations(observations: Sequence[wire.Observation], context: Context) -> Iterator[Fact]:
+def read_observations(observations: Iterable[wire.Observation], context: Context) -> Iterator[Fact]:
     """Turn observations into facts; of a test of which only the newest result counts, older ones are passed over."""
-    wanted, catalog = context.observed, context.catalog
-    by_test: dict[LabTest | None, list[wire.Observation]] = defaultdict(list)
-    for test, observation in zip(map(sole_test, map(_CODE, observations), repeat(catalog)), observations, strict=True):
-        by_test[test].append(observation)
-    for test, results in by_test.items():
-        if wanted is not None and test in wanted.newest:
-            yield from _read_newest(results, context)
-            continue
-        if wanted is not None and test is not None and test not in wanted.concepts:
-            results = [result for result in results if result.component is not UNSET]
-        yield from chain.from_iterable(map(read_observation, results, repeat(context)))
-
-
-def _read_newest(results: list[wire.Observation], context: Context) -> Iterator[Fact]:
-    """Read the results of one test from the newest on, as far as one may be of the last day."""
-    since = date.min
-    for day, observation in sorted(zip(_last_days(results, context), results, strict=True), key=_DAY, reverse=True):
-        if day < since:
-            break
-        for fact in read_observation(observation, context):
-            yield fact
-            if isinstance(fact, LabResult) and fact.on is not None:
-                since = max(since, fact.on.earliest)
-
-
-def _last_days(results: list[wire.Observation], context: Context) -> Iterator[date]:
-    """Give the last day that each result may be of; one without a date may be the newest of all."""
-    stated = [*map(_EFFECTIVE, results)]
-    texts = stated if all(stated) else [_when(result) or "" for result in results]
-    days = [*map(parse, texts, repeat(context.zone))]
-    return map(_LATEST, days) if all(days) else (day.latest if day is not None else date.max for day in days)
+    wanted, catalog, zone = context.observed, context.catalog, context.zone
+    newest = wanted.newest if wanted is not None else frozenset[str]()
+    series: dict[str, list[tuple[date, wire.Observation]]] = defaultdict(list)
+    for observation in observations:
+        only = sole_test(observation.code, catalog)
+        if only in newest:
+            when = observation.effective_date_time or _when(observation)  # most have the first
+            on = parse(when, zone) if when is not None else None
+            # One without a date may be the newest of all
+            series[only].append((on.latest if on is not None else date.max, observation))
+        elif wanted is None or only is None or only in wanted.concepts or observation.component is not UNSET:
+            yield from read_observation(observation, context)
+    for results in series.values():
+        since = date.min
+        for day, observation in sorted(results, key=itemgetter(0), reverse=True):
+            if day < since:
+                break
+            for fact in read_observation(observation, context):
+                yield fact
+                if isinstance(fact, LabResult) and fact.on is not None:
+                    since = max(since, fact.on.earliest)
 
 
 def read_observation(observation: wire.Observation, context: Context) -> Sequence[Fact]:

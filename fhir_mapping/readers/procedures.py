@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import repeat
-from operator import attrgetter
 
 from fhir_mapping import wire
 from fhir_mapping.catalog.care_words import teaches
@@ -47,10 +45,7 @@ _TRANSPLANTS = {
 # Of care beside the treatment: an examination that was stopped is none, and neither is teaching that only began
 _COUNTS = {EyeExamination: frozenset({"completed", "in-progress"}), Education: frozenset({"completed"})}
 _CACHED_PROCEDURES = 4_096
-_CODE = attrgetter("code")
-_Care = type[EyeExamination | Education]
 _Cells = CarTInfusion | Transplant | TCellCollection | StemCellCollection
-Fact = _Cells | Exposure | Dose | OtherCellTherapy | UnrecognisedTreatment | EyeExamination | Education
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,33 +222,16 @@ def _products(drugs: tuple[Drug, ...]) -> tuple[Drug, ...]:
     return tuple(drug for drug in drugs if drug.drug_class is DrugClass.CAR_T)
 
 
-def read_procedures(procedures: Sequence[wire.Procedure], context: Context) -> Iterator[Fact]:
-    """Turn procedures into facts; most are none that a rule looks at."""
-    codes = [*map(_CODE, procedures)]
-    meanings = map(_meaning, codes, repeat(context.catalog))
-    for procedure, code, meaning in zip(procedures, codes, meanings, strict=True):
-        if meaning is not None:
-            yield from _facts_of(procedure, code, *meaning, context)
-
-
-@lru_cache(maxsize=_CACHED_PROCEDURES)
-def _meaning(code: wire.Concept | None, catalog: Catalog) -> tuple[ProcedureMatch | None, Sequence[_Care]] | None:
-    """Say which treatment a procedure is, or else which care beside it; None for neither."""
-    if code is None:
-        return None
-    match = match_procedure(code, catalog)
-    kinds = _care_kinds(code, catalog) if match is None else ()
-    return (match, kinds) if match is not None or kinds else None
-
-
-def _facts_of(
-    procedure: wire.Procedure,
-    code: wire.Concept,
-    match: ProcedureMatch | None,
-    kinds: Sequence[_Care],
-    context: Context,
-) -> Iterator[Fact]:
-    """Read one procedure; one that was prepared or not done yields nothing."""
+def read_procedure(
+    procedure: wire.Procedure, context: Context
+) -> Iterator[_Cells | Exposure | Dose | OtherCellTherapy | UnrecognisedTreatment | EyeExamination | Education]:
+    """Turn one procedure into facts; one that was prepared or not done yields none."""
+    if procedure.code is None:
+        return
+    match = match_procedure(procedure.code, context.catalog)
+    kinds = _care_kinds(procedure.code, context.catalog) if match is None else ()
+    if match is None and not kinds:
+        return  # as most are
     standing = _PROCEDURE.get(procedure.status or "", Standing.POSSIBLE)
     if procedure.not_done or procedure.not_performed:
         standing = Standing.NOT_GIVEN
@@ -267,11 +245,11 @@ def _facts_of(
     certainty = context.certainty(procedure, Standing.POSSIBLE if is_possible else standing)
     source = source_of(procedure, performed)
     if match.is_other_cells:
-        yield OtherCellTherapy(label_of(code), performed, certainty, source)
+        yield OtherCellTherapy(label_of(procedure.code), performed, certainty, source)
         return
     yield from _cells(match, performed, certainty, source)
     if match.is_unrecognised and not match.has_cells:
-        yield UnrecognisedTreatment(label_of(code), match.may_be_cell_therapy, source)
+        yield UnrecognisedTreatment(label_of(procedure.code), match.may_be_cell_therapy, source)
     for drug in match.drugs:
         if drug.drug_class is DrugClass.BISPECIFIC:
             yield Dose(drug, performed, None, False, Tier.PROVEN, certainty, source)
@@ -287,7 +265,9 @@ def _facts_of(
         )
 
 
-def _care(procedure: wire.Procedure, kinds: Sequence[_Care], context: Context) -> list[EyeExamination | Education]:
+def _care(
+    procedure: wire.Procedure, kinds: Sequence[type[EyeExamination | Education]], context: Context
+) -> list[EyeExamination | Education]:
     """Read care beside the treatment that certainly took place."""
     done = [kind for kind in kinds if procedure.status in _COUNTS[kind]]
     if not done or context.certainty(procedure) is not Certainty.STATED:
@@ -297,9 +277,10 @@ def _care(procedure: wire.Procedure, kinds: Sequence[_Care], context: Context) -
     return [kind(on, source) for kind in done]
 
 
-def _care_kinds(code: wire.Concept, catalog: Catalog) -> Sequence[_Care]:
+@lru_cache(maxsize=_CACHED_PROCEDURES)
+def _care_kinds(code: wire.Concept, catalog: Catalog) -> Sequence[type[EyeExamination | Education]]:
     """Say which care beside the treatment a procedure is, where it is some."""
-    kinds: list[_Care] = []
+    kinds: list[type[EyeExamination | Education]] = []
     if names_eye_examination(code, catalog):
         kinds.append(EyeExamination)
     if teaches((code,), catalog):
