@@ -1,6 +1,6 @@
 """Decides what is shown: who absorbs, suppresses or accompanies whom, in which order, and what could not be checked."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -126,31 +126,21 @@ def _not_suppressed(results: list[Result]) -> list[Result]:
 
 def _on_one_day(flagged: list[Result]) -> list[Result]:
     """Offer to move a draft order to the latest day that anybody asks for: on another, that finding would stand."""
+    moves = [each for result in flagged for each in result.conclusion.proposals if isinstance(each, Reschedule)]
     latest: dict[str, date] = {}
-    for result in flagged:
-        for move in _moves_in(result):
-            order = move.order.reference
-            latest[order] = max(move.to, latest.get(order, move.to))
-    if not latest:
+    for move in moves:
+        order = move.order.reference
+        latest[order] = max(move.to, latest.get(order, move.to))
+    if all(move.to == latest[move.order.reference] for move in moves):
         return flagged
-    return [
-        result
-        if all(move.to == latest[move.order.reference] for move in _moves_in(result))
-        else _without_earlier(result, latest)
-        for result in flagged
-    ]
-
-
-def _moves_in(result: Result) -> Iterator[Reschedule]:
-    return (each for each in result.conclusion.proposals if isinstance(each, Reschedule))
+    return [_without_earlier(result, latest) for result in flagged]
 
 
 def _without_earlier(result: Result, latest: Mapping[str, date]) -> Result:
-    kept = tuple(
-        each
-        for each in result.conclusion.proposals
-        if not isinstance(each, Reschedule) or each.to == latest[each.order.reference]
-    )
+    proposals = result.conclusion.proposals
+    kept = tuple(p for p in proposals if not isinstance(p, Reschedule) or p.to == latest[p.order.reference])
+    if kept == proposals:
+        return result  # itself, since answers are told apart by identity
     return result._replace(conclusion=result.conclusion._replace(proposals=kept))
 
 

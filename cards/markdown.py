@@ -38,4 +38,4 @@ def records_in(sources: Iterable[SourceRef]) -> list[str]:
 def bullets(heading: str, lines: Iterable[str]) -> list[str]:
     """Write a heading and its lines, each once; nothing where there are none."""
     items = dict.fromkeys(lines)
-    return [heading, "", *(f"- {item}" for item in items), ""] if items else []
+    return [heading, "", *[f"- {item}" for item in items], ""] if items else []

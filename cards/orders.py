@@ -20,6 +20,7 @@ _MODELS: dict[str, Any] = {
     "service": ServiceRequest,
     "communication": CommunicationRequest,
 }
+_TYPES: Mapping[str, str] = {kind: model.get_resource_type() for kind, model in _MODELS.items()}
 _CODED = {"drug": "medicationCodeableConcept", "service": "code"}  # where the code stands
 _ANY_DAY = date(2000, 1, 31)
 
@@ -91,7 +92,7 @@ def draft_order(
     ordering: Ordering | None = None,
 ) -> dict[str, Any]:
     """Make the FHIR R4 draft of one proposal: never signed, and without a dose unless the proposal allows it."""
-    order: dict[str, Any] = {"resourceType": _MODELS[text.kind].get_resource_type(), "status": "draft"}
+    order: dict[str, Any] = {"resourceType": _TYPES[text.kind], "status": "draft"}
     if text.kind in _CODED:
         codings = (ordering or Ordering()).codings(proposal.template, text)
         order["intent"] = text.intent

@@ -62,7 +62,7 @@ def _key_of(proposal: Proposal | Reschedule) -> tuple[str, str]:
 def _create(
     proposal: Proposal, result: Result, history: TreatmentHistory, knowledge: Knowledge, addressee: Addressee
 ) -> Suggestion | None:
-    if not addressee.ordering.with_doses:
+    if proposal.with_dose and not addressee.ordering.with_doses:
         proposal = proposal._replace(with_dose=False)
     text = knowledge.orders[proposal.template]
     if not addressee.ordering.can_take(proposal.template, text):

@@ -85,9 +85,11 @@ class Gathered:
             if key in self._asked and self.reader is not None:
                 self._take_answer(key, self.searches[key], sent, self.reader.answer(key))
             else:
-                why = "foreign" if key in self.foreign_keys else self.no_access or "not_sent"
-                self.origins[key] = FROM_PREFETCH if sent is not None else why
+                self.origins[key] = FROM_PREFETCH if sent is not None else self._why_not_sent(key)
                 self._take(key, sent, reading)
+
+    def _why_not_sent(self, key: str) -> str:
+        return "foreign" if key in self.foreign_keys else self.no_access or "not_sent"
 
     def look_up(self, references: Iterable[str]) -> Sequence[piles.Found]:
         """Read the Medications that records refer to and nobody sent."""
@@ -129,7 +131,8 @@ class Gathered:
         if pile is not None and reading.level is not _UNREAD:
             self.found += pile.found
             self.found_by[key] = pile.found
-            self.unreadable += (kind or self.searches[key].resource_type for kind in pile.unreadable)
+            if pile.unreadable:
+                self.unreadable += (kind or self.searches[key].resource_type for kind in pile.unreadable)
 
 
 def _both(sent: piles.Pile, searched: piles.Pile, answer: Answer, search: Search) -> tuple[piles.Pile, Answer]:

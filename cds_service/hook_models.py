@@ -4,7 +4,6 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -20,7 +19,6 @@ _OTHER_FHIR_VERSIONS = frozenset(
     {"MedicationOrder", "DiagnosticOrder", "ProcedureRequest", "ReferralRequest", "NutritionRequest"}
 )
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,20000}=*")  # RFC 6750; nothing else may stand in a header
-_SUBJECT = attrgetter("resource.subject.reference")
 _LONGEST_ID = 1_024  # characters; FHIR allows 64, Epic's draft ids have about 190
 
 
@@ -273,9 +271,9 @@ def is_about(resource: wire.Resource, patient_id: str) -> bool:
 
 def are_about(found: Sequence[piles.Found], patient_id: str) -> bool:
     """Whether no resource of a pile is about someone else; the usual reference is compared as it stands."""
-    try:
-        if all(map(f"Patient/{patient_id}".__eq__, map(_SUBJECT, found))):
-            return True
-    except AttributeError:
-        pass  # one that names nobody
-    return all(is_about(item.resource, patient_id) for item in found)
+    usual = f"Patient/{patient_id}"
+    for item in found:
+        subject = item.resource.subject
+        if (subject is None or subject.reference != usual) and not is_about(item.resource, patient_id):
+            return False
+    return True

@@ -1,12 +1,12 @@
 """build_history: everything that was read about one patient, turned into one treatment history."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
 from itertools import chain, groupby, repeat
 from operator import attrgetter
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from fhir_mapping import piles, wire
 from fhir_mapping.catalog.loader import Catalog
@@ -49,15 +49,15 @@ from fhir_mapping.readers.care import (
     read_flag,
     read_trial,
 )
-from fhir_mapping.readers.conditions import ComfortCare, MyelomaEntry, read_allergy, read_condition
+from fhir_mapping.readers.conditions import ComfortCare, MyelomaEntry, read_allergy, read_conditions
 from fhir_mapping.readers.context import Context, medication_of, names_for, names_of
 from fhir_mapping.readers.immunizations import read_immunization
 from fhir_mapping.readers.linked import linked_orders
-from fhir_mapping.readers.medications import read_medication
+from fhir_mapping.readers.medications import read_medications
 from fhir_mapping.readers.observations import read_observations
 from fhir_mapping.readers.orders import UNREADABLE_ORDER, DraftOrder, read_order
 from fhir_mapping.readers.plans import read_appointment, read_service_request, requests_being_placed
-from fhir_mapping.readers.procedures import read_procedure
+from fhir_mapping.readers.procedures import read_procedures
 from fhir_mapping.readers.reports import read_report
 from fhir_mapping.versions import current, is_in_error
 
@@ -95,7 +95,12 @@ def read_orders(drafts: Drafts, catalog: Catalog, as_of: date, zone: tzinfo) -> 
     return read + (UNREADABLE_ORDER,) * drafts.unreadable
 
 
-_DRUG_RECORDS = frozenset(get_args(wire.MedicationUse))
+_DRUG_RECORDS = (
+    wire.MedicationAdministration,
+    wire.MedicationStatement,
+    wire.MedicationRequest,
+    wire.MedicationDispense,
+)
 
 
 def unresolved_medications(records: Iterable[wire.Resource], medications: Iterable[piles.Found]) -> list[str]:
@@ -153,17 +158,13 @@ def build_history(
     )
     facts: dict[type, list[Any]] = defaultdict(list)
     being_placed = _being_placed(drafts, context)
-    stored = by_type[wire.MedicationRequest]
-    by_type[wire.MedicationRequest] = [order for order in stored if not being_placed.includes(order, context)]
+    by_type[wire.MedicationRequest] = being_placed.left_out_of(by_type[wire.MedicationRequest], context)
     if by_type[wire.ServiceRequest] and drafts.orders:
         requested = requests_being_placed((draft.order for draft in drafts.orders), context)
         stored_requests = by_type[wire.ServiceRequest]
         by_type[wire.ServiceRequest] = [r for r in stored_requests if not requested.includes(r, context)]
-    for kind, read in _READERS.items():
-        for fact in chain.from_iterable(map(read, by_type[kind], repeat(context))):  # most records yield none
-            facts[type(fact)].append(fact)
-    for fact in read_observations(by_type[wire.Observation], context):
-        facts[type(fact)].append(fact)
+    for fact_kind, alike in groupby(_read_all(by_type, context), key=type):
+        facts[fact_kind] += alike
     today = ClinicalDate.on(as_of)
     cells = infusions(
         sorted(facts[CarTInfusion], key=_first_reference),
@@ -191,6 +192,19 @@ def build_history(
         gaps=tuple(sorted(gaps, key=lambda gap: (gap.code, gap.resource_type))),
         **{name: tuple(sorted(facts[kind], key=_reference)) for name, kind in _AS_THEY_ARE.items() if kind in facts},
         derived=Inferences(catalog),
+    )
+
+
+def _read_all(by_type: Mapping[type, list[Any]], context: Context) -> Iterator[object]:
+    """Read every record, kind by kind; most records yield nothing."""
+    uses = chain.from_iterable(map(by_type.__getitem__, _DRUG_RECORDS))
+    others = (map(read, by_type[kind], repeat(context)) for kind, read in _READERS.items() if kind in by_type)
+    return chain(
+        read_medications(uses, context),
+        read_conditions(by_type[wire.Condition], context),
+        read_procedures(by_type[wire.Procedure], context),
+        chain.from_iterable(chain.from_iterable(others)),
+        read_observations(by_type[wire.Observation], context),
     )
 
 
@@ -225,15 +239,20 @@ class _BeingPlaced:
     drugs: frozenset[str]
     not_before: str
 
-    def includes(self, order: wire.MedicationRequest, context: Context) -> bool:
-        if order.id in self.ids:
-            return True
-        if self.identifiers and not self.identifiers.isdisjoint(_identifiers_of(order)):
-            return True
-        if not self.drugs or not order.authored_on or order.authored_on < self.not_before:
-            return False  # without reading the day of each order of years
-        authored = parse(order.authored_on, context.zone)
-        # Today, also where midnight in UTC makes it yesterday or today
+    def left_out_of(self, stored: list[wire.MedicationRequest], context: Context) -> list[wire.MedicationRequest]:
+        """Give the stored orders but those of this request."""
+        known = [order for order in stored if order.id in self.ids]
+        if self.identifiers:
+            known += [order for order in stored if not self.identifiers.isdisjoint(_identifiers_of(order))]
+        # Not the orders of years, of which each day would have to be read
+        recent = [order for order in stored if order.authored_on and order.authored_on >= self.not_before]
+        known += [order for order in recent if self._is_alike(order, context)]
+        placed = {*map(id, known)}
+        return [order for order in stored if id(order) not in placed] if placed else stored
+
+    def _is_alike(self, order: wire.MedicationRequest, context: Context) -> bool:
+        """Whether one of the drugs was ordered today, also where midnight in UTC makes it yesterday or today."""
+        authored = parse(order.authored_on, context.zone) if order.authored_on and self.drugs else None
         if authored is None or authored.latest != context.as_of or (context.as_of - authored.earliest).days > 1:
             return False
         return not self.drugs.isdisjoint(_drugs_of(order, context))
@@ -260,12 +279,6 @@ def _drugs_of(order: wire.MedicationRequest, context: Context) -> list[str]:
 
 # The other types are looked up by reference, read as drafts, or judged when the search was read
 _READERS: Mapping[type, Callable[[Any, Context], Iterable[Any]]] = {
-    wire.MedicationAdministration: read_medication,
-    wire.MedicationStatement: read_medication,
-    wire.MedicationRequest: read_medication,
-    wire.MedicationDispense: read_medication,
-    wire.Condition: read_condition,
-    wire.Procedure: read_procedure,
     wire.AllergyIntolerance: read_allergy,
     wire.Immunization: read_immunization,
     wire.DiagnosticReport: read_report,

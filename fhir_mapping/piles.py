@@ -107,7 +107,7 @@ def pile_of(value: Value) -> Pile:
     """
     if not isinstance(value, Bundle):
         return Pile((Found(value),), is_whole=isinstance(value, wire.Patient), is_single=True)
-    next_link = _next_link(value.link)
+    next_link = _next_link(value.link) if value.link else None
     return Pile(value.entry, is_whole=next_link is None, next_link=next_link, total=value.total)
 
 

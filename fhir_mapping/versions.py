@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from itertools import filterfalse, groupby
+from itertools import groupby
 from operator import attrgetter
+from typing import cast
 
 import msgspec
 
@@ -62,8 +63,11 @@ def _not_in_error(resources: list[wire.Resource]) -> list[wire.Resource]:
 
 
 def _not_taken_back(kind: type, resources: Iterable[wire.Resource]) -> Iterable[wire.Resource]:
-    # Only some types say it elsewhere than in their status
-    return filterfalse(is_in_error, resources) if kind in _VERIFIED else resources
+    """Leave out what is taken back elsewhere than in its status, as only some types can be."""
+    if kind not in _VERIFIED:
+        return resources
+    verified = cast("Iterable[wire.Condition | wire.AllergyIntolerance]", resources)
+    return [r for r in verified if r.verification_status is None or not _says_in_error(r.verification_status)]
 
 
 def is_in_error(resource: wire.Resource) -> bool:
@@ -71,11 +75,12 @@ def is_in_error(resource: wire.Resource) -> bool:
     if resource.status == _IN_ERROR:
         return True
     if type(resource) is wire.Condition or type(resource) is wire.AllergyIntolerance:
-        verification = resource.verification_status
-        return verification is not None and (
-            verification.text == _IN_ERROR or any(c.code == _IN_ERROR for c in verification.coding)
-        )
+        return resource.verification_status is not None and _says_in_error(resource.verification_status)
     return False
+
+
+def _says_in_error(verification: wire.Concept) -> bool:
+    return verification.text == _IN_ERROR or any(c.code == _IN_ERROR for c in verification.coding)
 
 
 def _newest(versions: list[wire.Resource]) -> list[wire.Resource]:

@@ -116,7 +116,7 @@ class TreatmentHistory:
     @property
     def judged_orders(self) -> tuple[ProposedOrder, ...]:
         """The draft orders that this request asks about."""
-        return tuple(order for order in self.orders if order.judged)
+        return tuple([order for order in self.orders if order.judged])
 
     def is_allergic_to(self, allergen: Allergen) -> bool:
         """Whether an allergy to this substance is on record."""

@@ -1,6 +1,6 @@
 """Condition and AllergyIntolerance: the diagnosis, relapse, history of cells, problems, and allergies."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -106,14 +106,18 @@ def names_myeloma(condition: wire.Condition, catalog: Catalog) -> bool:
     return bool(catalog.condition(condition.code) & _MYELOMA)
 
 
-def read_condition(condition: wire.Condition, context: Context) -> Iterator[Fact]:
-    """Turn one problem into facts; a refuted one yields none."""
-    if condition.code is None:
-        return
-    meaning = _meaning(condition.code, context.catalog)
+def read_conditions(conditions: Iterable[wire.Condition], context: Context) -> Iterator[Fact]:
+    """Turn problems into facts; most are none that a rule looks at."""
+    catalog = context.catalog
+    for condition in conditions:
+        code = condition.code
+        if code is not None and (meaning := _meaning(code, catalog)) is not None:
+            yield from _facts_of(condition, code, meaning, context)
+
+
+def _facts_of(condition: wire.Condition, code: wire.Concept, meaning: _Meaning, context: Context) -> Iterator[Fact]:
+    """Read one problem; a refuted one yields nothing."""
     concepts = meaning.concepts
-    if not (concepts or meaning.problems or meaning.refused):
-        return
     verification = _codes(condition.verification_status)
     if verification & _WRONG:
         return
@@ -129,18 +133,18 @@ def read_condition(condition: wire.Condition, context: Context) -> Iterator[Fact
         yield from _history_of_cells(concepts, certainty, source)
         yield from _problems(condition, meaning, certainty, recorded, context)
     if meaning.refused and not unproven and _is_current(condition, context):
-        yield from (Refusal(label_of(condition.code), recorded, source, therapy) for therapy in meaning.refused)
+        yield from (Refusal(label_of(code), recorded, source, therapy) for therapy in meaning.refused)
     if concepts & _CELL_THERAPY:
-        yield UnrecognisedTreatment(label_of(condition.code), may_be_cell_therapy=True, source=source)
+        yield UnrecognisedTreatment(label_of(code), may_be_cell_therapy=True, source=source)
     if "sulfonamide-allergy" in concepts:
         yield Allergy(Allergen.SULFONAMIDE, source)
-    if "comfort-care" in concepts and _is_in_comfort_care(condition, condition.code, context):
+    if "comfort-care" in concepts and _is_in_comfort_care(condition, code, context):
         yield ComfortCare()
 
 
 @lru_cache(maxsize=_CACHED_PROBLEMS)
-def _meaning(code: wire.Concept, catalog: Catalog) -> _Meaning:
-    """Say what a code or text stands for; read once, since a chart repeats its conditions."""
+def _meaning(code: wire.Concept, catalog: Catalog) -> _Meaning | None:
+    """Say what a code or text stands for, if anything; read once, since a chart repeats its conditions."""
     concepts = catalog.condition(code)
     problems = dict.fromkeys(sorted(concepts - _NO_PROBLEM), Certainty.STATED)
     for problem, page in _BY_FAMILY.items():
@@ -148,6 +152,8 @@ def _meaning(code: wire.Concept, catalog: Catalog) -> _Meaning:
         if said is not None:
             problems[problem] = said
     refused = frozenset().union(*(refused_in(text, catalog) for text in texts_of(code)))
+    if not (concepts or problems or refused):
+        return None
     return _Meaning(concepts, tuple(problems.items()), tuple(sorted(refused)))
 
 

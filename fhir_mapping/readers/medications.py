@@ -1,11 +1,12 @@
 """The four records of a drug (statement, administration, order, dispense): what was given, and what is in force."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import UNSET
 
 from fhir_mapping import wire
 from fhir_mapping.catalog.drug_match import DrugMatch
+from fhir_mapping.catalog.loader import match_drug
 from fhir_mapping.model.care import PlannedCare
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.treatment import (
@@ -39,6 +40,7 @@ Fact = (
     | PlannedCare
 )
 
+_GIVEN = frozenset({"completed", "stopped"})
 _PRESUMED = frozenset({wire.MedicationRequest, wire.MedicationDispense})
 # Looking a member up in its Enum costs as much as a call in Python 3.11, and these are wanted for every record
 _ENDED, _ON_HOLD, _NOT_GIVEN, _PLANNED = Standing.ENDED, Standing.ON_HOLD, Standing.NOT_GIVEN, Standing.PLANNED
@@ -47,13 +49,20 @@ _POSSIBLE, _STATED, _PROVEN = Certainty.POSSIBLE, Certainty.STATED, Tier.PROVEN
 _CAR_T, _STEROID, _BISPECIFIC = DrugClass.CAR_T, DrugClass.STEROID, DrugClass.BISPECIFIC
 
 
-def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]:
-    """Turn one drug record into facts; a record of what was planned or not given yields none."""
-    concept = use.medication_codeable_concept or medication_of(use, context) or wire.NO_CONCEPT
-    match = context.catalog.drug(concept)
-    if match.unmapped is not None and not use.was_pruned:  # most of a chart: home drugs, given or not
-        context.unmapped.append(match.unmapped)
-        return ()
+def read_medications(uses: Iterable[wire.MedicationUse], context: Context) -> Iterator[Fact]:
+    """Turn drug records into facts; most of a chart are home drugs, given or not, which are only counted."""
+    catalog = context.catalog
+    for use in uses:
+        concept = use.medication_codeable_concept or medication_of(use, context) or wire.NO_CONCEPT
+        match = match_drug(catalog, concept)
+        if match.unmapped is not None and use.implicit_rules != wire.PRUNED:
+            context.unmapped.append(match.unmapped)
+        else:
+            yield from _plain_dose(use, match, concept, context) or _facts_of(use, match, concept, context)
+
+
+def _facts_of(use: wire.MedicationUse, match: DrugMatch, concept: wire.Concept, context: Context) -> Sequence[Fact]:
+    """Read one record; one of what was planned or not given yields none."""
     standing = standing_of(use)
     if standing is _NOT_GIVEN or standing is _PLANNED:
         if use.modifier_extension is UNSET and use.implicit_rules is None:
@@ -61,10 +70,6 @@ def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]
         standing = Standing.POSSIBLE  # what we do not understand may turn it round
     if match.is_known_other:
         return _read_other(use, match, standing, context)
-    if standing is _ENDED and type(use) is wire.MedicationAdministration:
-        dose = _plain_dose(use, match, concept, context)
-        if dose is not None:
-            return dose
     plans = _planned_cells(use, match, standing, context) if type(use) is wire.MedicationRequest else ()
     if type(use) in _PRESUMED and (standing is _ON_HOLD or not context.linked.not_taken.isdisjoint(orders_of(use))):
         return plans  # an order that waits, or that the patient does not follow, is neither a dose nor cover
@@ -78,13 +83,17 @@ def read_medication(use: wire.MedicationUse, context: Context) -> Sequence[Fact]
 
 
 def _plain_dose(
-    use: wire.MedicationAdministration, match: DrugMatch, concept: wire.Concept, context: Context
+    use: wire.MedicationUse, match: DrugMatch, concept: wire.Concept, context: Context
 ) -> tuple[Exposure] | tuple[Exposure, Dose] | None:
     """Read a dose with nothing to it but a drug and a day, as most are: without detours. None for any other."""
     drug = match.sole_treatment
     if (
         drug is None
+        or type(use) is not wire.MedicationAdministration
         or use.effective_date_time is None
+        or use.status not in _GIVEN
+        or use.not_given
+        or use.was_not_given
         or use.status_reason is not UNSET
         or use.reason_code is not UNSET
         or use.modifier_extension is not UNSET

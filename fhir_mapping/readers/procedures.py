@@ -1,6 +1,6 @@
 """Procedure: CAR T infusions, transplants, collections of cells, drugs coded as procedures, eye examinations."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -45,7 +45,9 @@ _TRANSPLANTS = {
 # Of care beside the treatment: an examination that was stopped is none, and neither is teaching that only began
 _COUNTS = {EyeExamination: frozenset({"completed", "in-progress"}), Education: frozenset({"completed"})}
 _CACHED_PROCEDURES = 4_096
+_Care = type[EyeExamination | Education]
 _Cells = CarTInfusion | Transplant | TCellCollection | StemCellCollection
+Fact = _Cells | Exposure | Dose | OtherCellTherapy | UnrecognisedTreatment | EyeExamination | Education
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,16 +224,31 @@ def _products(drugs: tuple[Drug, ...]) -> tuple[Drug, ...]:
     return tuple(drug for drug in drugs if drug.drug_class is DrugClass.CAR_T)
 
 
-def read_procedure(
-    procedure: wire.Procedure, context: Context
-) -> Iterator[_Cells | Exposure | Dose | OtherCellTherapy | UnrecognisedTreatment | EyeExamination | Education]:
-    """Turn one procedure into facts; one that was prepared or not done yields none."""
-    if procedure.code is None:
-        return
-    match = match_procedure(procedure.code, context.catalog)
-    kinds = _care_kinds(procedure.code, context.catalog) if match is None else ()
-    if match is None and not kinds:
-        return  # as most are
+def read_procedures(procedures: Iterable[wire.Procedure], context: Context) -> Iterator[Fact]:
+    """Turn procedures into facts; most are none that a rule looks at."""
+    catalog = context.catalog
+    for procedure in procedures:
+        code = procedure.code
+        if code is not None and (meaning := _meaning(code, catalog)) is not None:
+            yield from _facts_of(procedure, code, *meaning, context)
+
+
+@lru_cache(maxsize=_CACHED_PROCEDURES)
+def _meaning(code: wire.Concept, catalog: Catalog) -> tuple[ProcedureMatch | None, Sequence[_Care]] | None:
+    """Say which treatment a procedure is, or else which care beside it; None for neither."""
+    match = match_procedure(code, catalog)
+    kinds = _care_kinds(code, catalog) if match is None else ()
+    return (match, kinds) if match is not None or kinds else None
+
+
+def _facts_of(
+    procedure: wire.Procedure,
+    code: wire.Concept,
+    match: ProcedureMatch | None,
+    kinds: Sequence[_Care],
+    context: Context,
+) -> Iterator[Fact]:
+    """Read one procedure; one that was prepared or not done yields nothing."""
     standing = _PROCEDURE.get(procedure.status or "", Standing.POSSIBLE)
     if procedure.not_done or procedure.not_performed:
         standing = Standing.NOT_GIVEN
@@ -245,11 +262,11 @@ def read_procedure(
     certainty = context.certainty(procedure, Standing.POSSIBLE if is_possible else standing)
     source = source_of(procedure, performed)
     if match.is_other_cells:
-        yield OtherCellTherapy(label_of(procedure.code), performed, certainty, source)
+        yield OtherCellTherapy(label_of(code), performed, certainty, source)
         return
     yield from _cells(match, performed, certainty, source)
     if match.is_unrecognised and not match.has_cells:
-        yield UnrecognisedTreatment(label_of(procedure.code), match.may_be_cell_therapy, source)
+        yield UnrecognisedTreatment(label_of(code), match.may_be_cell_therapy, source)
     for drug in match.drugs:
         if drug.drug_class is DrugClass.BISPECIFIC:
             yield Dose(drug, performed, None, False, Tier.PROVEN, certainty, source)
@@ -265,9 +282,7 @@ def read_procedure(
         )
 
 
-def _care(
-    procedure: wire.Procedure, kinds: Sequence[type[EyeExamination | Education]], context: Context
-) -> list[EyeExamination | Education]:
+def _care(procedure: wire.Procedure, kinds: Sequence[_Care], context: Context) -> list[EyeExamination | Education]:
     """Read care beside the treatment that certainly took place."""
     done = [kind for kind in kinds if procedure.status in _COUNTS[kind]]
     if not done or context.certainty(procedure) is not Certainty.STATED:
@@ -277,10 +292,9 @@ def _care(
     return [kind(on, source) for kind in done]
 
 
-@lru_cache(maxsize=_CACHED_PROCEDURES)
-def _care_kinds(code: wire.Concept, catalog: Catalog) -> Sequence[type[EyeExamination | Education]]:
+def _care_kinds(code: wire.Concept, catalog: Catalog) -> Sequence[_Care]:
     """Say which care beside the treatment a procedure is, where it is some."""
-    kinds: list[type[EyeExamination | Education]] = []
+    kinds: list[_Care] = []
     if names_eye_examination(code, catalog):
         kinds.append(EyeExamination)
     if teaches((code,), catalog):
