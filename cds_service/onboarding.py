@@ -69,21 +69,24 @@ def _addresses(base: str) -> Iterable[tuple[str, str]]:
 
 
 def _scopes(catalog: Catalog, topics: Collection[Topic]) -> Iterable[tuple[str, str, str, str]]:
+    keys: dict[str, list[str]] = {}  # by resource type, for which two searches may ask
     for key, search in searches(catalog, topics).items():
-        kind = search.resource_type
-        yield kind, f"`patient/{kind}.read`", f"`patient/{kind}.rs`", _fed_by(key, topics)
+        keys.setdefault(search.resource_type, []).append(key)
+    for kind, asking in keys.items():
+        yield kind, f"`patient/{kind}.read`", f"`patient/{kind}.rs`", _fed_by(asking, topics)
     yield "Medication", "`patient/Medication.read`", "`patient/Medication.rs`", "drugs that records only refer to"
 
 
 def _spared(topics: Collection[Topic]) -> Iterable[tuple[str, str, str]]:
     """List what is not asked for, since no rule in force reads it."""
     for key, kind in RESOURCE_TYPES.items():
-        if not _fed_by(key, topics):
-            yield f"`{key}`", kind, _fed_by(key, NEEDS)
+        if not _fed_by([key], topics):
+            yield f"`{key}`", kind, _fed_by([key], NEEDS)
 
 
-def _fed_by(key: str, topics: Collection[Topic]) -> str:
-    return ", ".join(topic.value for topic, need in NEEDS.items() if topic in topics and key in need.keys)
+def _fed_by(keys: Collection[str], topics: Collection[Topic]) -> str:
+    fed = (topic for topic, need in NEEDS.items() if topic in topics and not set(keys).isdisjoint(need.keys))
+    return ", ".join(topic.value for topic in fed)
 
 
 def _firewall(base: str, issuers: Iterable[Issuer]) -> Iterable[tuple[str, str, str, str]]:

@@ -1,5 +1,6 @@
 """The onboarding sheet: filled in for the site, and the one that is committed is that of the example site."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,12 @@ def test_it_names_every_address_template_and_scope() -> None:
         assert f"patient/{RESOURCE_TYPES[key]}." not in text
     assert "| mmcds | ehr.example-hospital.org | 443 | FHIR reads |" in text
     assert "$" not in text
+
+
+def test_it_asks_for_each_scope_once() -> None:
+    scopes = re.findall(r"`(patient/\w+\.rs)`", sheet())
+
+    assert len(scopes) == len(set(scopes)) > 0
 
 
 def test_it_is_printed_for_the_site_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
