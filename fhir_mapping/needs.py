@@ -136,7 +136,7 @@ _NEWEST = 100
 
 
 # What an EHR may do without; nothing can be said without Patient and Condition
-OPTIONAL_TYPES = tuple(kind for kind in RESOURCE_TYPES.values() if kind not in {"Patient", "Condition"})
+OPTIONAL_TYPES = tuple(dict.fromkeys(k for k in RESOURCE_TYPES.values() if k not in {"Patient", "Condition"}))
 
 
 def searches(catalog: Catalog, topics: Collection[Topic] = tuple(Topic)) -> dict[str, Search]:
