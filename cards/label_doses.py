@@ -114,6 +114,11 @@ class LabelDoses:
     less_often: tuple[LessOften, ...]
 
     @property
+    def full_dose(self) -> Level:
+        """The lowest dose that is no step-up dose."""
+        return next(level for level in self.levels if level.is_treatment)
+
+    @property
     def unit(self) -> str:
         """The unit of the doses."""
         return "mg/kg" if self.per_kg else "mg"

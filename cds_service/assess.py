@@ -1,6 +1,7 @@
 """One request, start to finish: parse, read the chart, build the history, ask the rules, word the cards."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -147,7 +148,7 @@ def _assess(request: HookRequest, gathered: Gathered, assessor: Assessor, caller
         shown=tuple(card.source.topic.code for card in cards),
         not_repeated=plan.not_repeated,
         coverage=history.coverage.levels,
-        gaps=_counted([gap.code.value for gap in history.gaps]),
+        gaps=dict(Counter([gap.code.value for gap in history.gaps])),
         origins=gathered.origins,
         faults=tuple([f"{r.active.text.id}: {r.fault}" for r in evaluation.results if r.fault]),
     )
@@ -191,19 +192,12 @@ def _is_surely_no_myeloma(gathered: Gathered, assessor: Assessor) -> bool:
 
 def _drug_entries(history: TreatmentHistory) -> Mapping[str, int]:
     """Count drug entries by what they were recognised by, in words of our tables, never of the chart."""
-    entries = _counted([found.how for found in history.recognised])
+    entries = Counter([how for _, how in history.recognised])
     if history.unrecognised:
         entries[UNRECOGNISED] = len(history.unrecognised)
     if history.unmapped:
         entries[NOT_KNOWN] = len(history.unmapped)
     return entries
-
-
-def _counted(words: list[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for word in words:
-        counts[word] = counts.get(word, 0) + 1
-    return counts
 
 
 def _require_some_data(gathered: Gathered, hook: Hook, knowledge: Knowledge) -> None:

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from itertools import groupby
+from itertools import filterfalse, groupby
 from operator import attrgetter
-from typing import cast
 
 import msgspec
 
@@ -63,11 +62,8 @@ def _not_in_error(resources: list[wire.Resource]) -> list[wire.Resource]:
 
 
 def _not_taken_back(kind: type, resources: Iterable[wire.Resource]) -> Iterable[wire.Resource]:
-    """Leave out what is taken back elsewhere than in its status, as only some types can be."""
-    if kind not in _VERIFIED:
-        return resources
-    verified = cast("Iterable[wire.Condition | wire.AllergyIntolerance]", resources)
-    return [r for r in verified if r.verification_status is None or not _says_in_error(r.verification_status)]
+    # Only some types say it elsewhere than in their status
+    return filterfalse(is_in_error, resources) if kind in _VERIFIED else resources
 
 
 def is_in_error(resource: wire.Resource) -> bool:
@@ -75,12 +71,11 @@ def is_in_error(resource: wire.Resource) -> bool:
     if resource.status == _IN_ERROR:
         return True
     if type(resource) is wire.Condition or type(resource) is wire.AllergyIntolerance:
-        return resource.verification_status is not None and _says_in_error(resource.verification_status)
+        verification = resource.verification_status
+        return verification is not None and (
+            verification.text == _IN_ERROR or any(c.code == _IN_ERROR for c in verification.coding)
+        )
     return False
-
-
-def _says_in_error(verification: wire.Concept) -> bool:
-    return verification.text == _IN_ERROR or any(c.code == _IN_ERROR for c in verification.coding)
 
 
 def _newest(versions: list[wire.Resource]) -> list[wire.Resource]:

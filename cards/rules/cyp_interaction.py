@@ -10,7 +10,7 @@ from cards.rulebook import order_rule
 from cards.situation.bispecific import courses_of, running_course
 from cards.situation.in_use import in_use
 from cards.situation.planned_day import planned_day
-from cards.situation.step_up import Given, StepUpNumbers, began, by_label, full_dose, given
+from cards.situation.step_up import Given, StepUpNumbers, began, by_label, given, is_below_full_dose
 from fhir_mapping.model.dates import Answer, ClinicalDate, earliest_of
 from fhir_mapping.model.history import TreatmentHistory
 from fhir_mapping.model.orders import ProposedOrder
@@ -100,9 +100,7 @@ def levels_may_rise(history: TreatmentHistory, order: ProposedOrder, settings: W
 def _of_antibody(drug: Drug, history: TreatmentHistory, order: ProposedOrder, settings: Windows) -> list[_Window]:
     """Give the windows of an antibody that is ordered: of this step-up dose, and of those that were given."""
     found = _of_given(drug, history, order, settings)
-    held = by_label(drug, history, settings)
-    ordered = held.amount(order.amount) if held else None
-    is_step_up = held is not None and ordered is not None and not ordered.reaches(full_dose(held), settings)
+    is_step_up = is_below_full_dose(order, by_label(drug, history, settings))
     if is_step_up or running_course(drug, history, settings.running_days) is None:
         day = planned_day(order, history)
         found.append(_Window("step_up", drug, Answer.YES, f"from {day} on", *_until(drug, day, None, settings)))

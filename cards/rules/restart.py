@@ -268,11 +268,10 @@ def _reason(too_high: Mapping[Restart, set[Answer]]) -> str:
 def _flagged(last: Last, days: Days, rows: list[Restart], found: frozenset[Step], asked: _Asked) -> Conclusion:
     label, ordered, today = asked.label, asked.ordered, asked.history.as_of
     assert last.level is not None and ordered is not None  # noqa: S101, PT018 - else it could not have been judged
-    treatment = next(level for level in label.levels if level.is_treatment)
     if not all(row.printed.holds_on(today) for row in rows):
         variant = "unverified"
     else:
-        variant = "full_dose" if ordered.reaches(treatment, asked.settings) else "step_up_dose"
+        variant = "full_dose" if ordered.reaches(label.full_dose, asked.settings) else "step_up_dose"
     facts = TooHigh(
         drug=label.drug.name,
         last=label.named(last.level),

@@ -5,7 +5,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from cards.label_doses import Doses, Level
-from cards.situation.answers import opposite
 from cards.situation.bispecific import running_course
 from cards.situation.doses import DoseNumbers, Measured, doses_of, measured
 from cards.situation.planned_day import planned_day
@@ -50,9 +49,10 @@ def by_label(drug: Drug, history: TreatmentHistory, numbers: StepUpNumbers) -> M
     return measured(label, history, numbers) if label else None
 
 
-def full_dose(held: Measured) -> Level:
-    """Give the lowest dose that is no step-up dose."""
-    return next(level for level in held.label.levels if level.is_treatment)
+def is_below_full_dose(order: ProposedOrder, held: Measured | None) -> bool:
+    """Whether less than a full dose is ordered for certain."""
+    ordered = held.amount(order.amount) if held else None
+    return held is not None and ordered is not None and not ordered.reaches(held.label.full_dose, held.numbers)
 
 
 def given(drug: Drug, history: TreatmentHistory, held: Measured | None) -> list[Given]:
@@ -85,8 +85,7 @@ def is_stepped_up(order: ProposedOrder, drug: Drug, history: TreatmentHistory, n
     The ordered amount tells it where it is a lower one; else what was given does: nothing for long, or too few doses.
     """
     held = by_label(drug, history, numbers)
-    ordered = held.amount(order.amount) if held else None
-    if held is not None and ordered is not None and not ordered.reaches(full_dose(held), numbers):
+    if is_below_full_dose(order, held):
         return _YES
     own = [course for course in history.courses if course.drug == drug]
     if all(_is_long_over(course, history, numbers) for course in own):
@@ -101,7 +100,7 @@ def _is_long_over(course: Course, history: TreatmentHistory, numbers: StepUpOrde
     """Whether the next dose begins anew for certain; what may not have been given may have been given yesterday."""
     if not course.is_proven_or_reported or course.last_dose is None:
         return False
-    return opposite(course.last_dose.days_until(history.today).less_than(numbers.anew_days)) is _YES
+    return course.last_dose.days_until(history.today).less_than(numbers.anew_days) is _NO
 
 
 def _goes_on(

@@ -86,7 +86,7 @@ class Catalog:
 
     def drug(self, concept: Concept) -> DrugMatch:
         """Say which drugs a medication entry names, by all its codes and texts."""
-        return match_drug(self, concept)
+        return _drug(self, concept)
 
     def bills_unnamed_drug(self, concept: Concept) -> bool:
         """Whether the codes bill cancer treatment, or any drug, without saying which: a text beside them may."""
@@ -158,8 +158,7 @@ def _is_cells(catalog: Catalog, name: str) -> bool:
 
 
 @lru_cache(maxsize=_CACHED_CONCEPTS)
-def match_drug(catalog: Catalog, concept: Concept) -> DrugMatch:
-    """Say which drugs a medication entry names: `Catalog.drug`, for many entries at a time."""
+def _drug(catalog: Catalog, concept: Concept) -> DrugMatch:
     codings, texts = codings_of(concept), texts_of(concept)
     label = ChartText(texts[0] if texts else "")
     named: dict[str, How] = {}

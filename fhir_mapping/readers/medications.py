@@ -6,7 +6,6 @@ from msgspec import UNSET
 
 from fhir_mapping import wire
 from fhir_mapping.catalog.drug_match import DrugMatch
-from fhir_mapping.catalog.loader import match_drug
 from fhir_mapping.model.care import PlannedCare
 from fhir_mapping.model.dates import ClinicalDate
 from fhir_mapping.model.treatment import (
@@ -51,11 +50,10 @@ _CAR_T, _STEROID, _BISPECIFIC = DrugClass.CAR_T, DrugClass.STEROID, DrugClass.BI
 
 def read_medications(uses: Iterable[wire.MedicationUse], context: Context) -> Iterator[Fact]:
     """Turn drug records into facts; most of a chart are home drugs, given or not, which are only counted."""
-    catalog = context.catalog
     for use in uses:
         concept = use.medication_codeable_concept or medication_of(use, context) or wire.NO_CONCEPT
-        match = match_drug(catalog, concept)
-        if match.unmapped is not None and use.implicit_rules != wire.PRUNED:
+        match = context.catalog.drug(concept)
+        if match.unmapped is not None and not use.was_pruned:
             context.unmapped.append(match.unmapped)
         else:
             yield from _plain_dose(use, match, concept, context) or _facts_of(use, match, concept, context)

@@ -38,6 +38,7 @@ from tests.rules.table import (
     text_of,
     view,
 )
+from tests.rules.test_restart import TEC, dose, draft
 
 TEMPERATURE, CULTURE, INFLUENZA_A = "8310-5", "600-7", "34487-9"
 TODAY = days_ago(0)
@@ -60,24 +61,9 @@ def result(code: str = CULTURE, says: str = "Positive", on: str | None = TODAY, 
     return {name: value for name, value in made.items() if name != "valueQuantity"}
 
 
-def quantity(value: float) -> Resource:
-    """Make an amount in mg/kg."""
-    return {"value": value, "unit": "mg/kg", "system": "http://unitsofmeasure.org", "code": "mg/kg"}
-
-
-def dose(days: int, amount: float) -> Resource:
-    """Make a dose of teclistamab, some days ago, in mg/kg."""
-    return given("teclistamab", days_ago(days), dosage={"dose": quantity(amount)})
-
-
 def doses(*days: int) -> list[Resource]:
     """Make doses of teclistamab, so many days ago, of which nobody wrote the amount."""
-    return [given("teclistamab", days_ago(each)) for each in days]
-
-
-def order_of(amount: float) -> Resource:
-    """Make a draft of teclistamab, in mg/kg."""
-    return draft_drug("teclistamab", dosageInstruction=[{"doseAndRate": [{"doseQuantity": quantity(amount)}]}])
+    return [dose(TEC, each) for each in days]
 
 
 MEROPENEM = ordered("meropenem", days_ago(1))
@@ -121,16 +107,24 @@ def test_what_is_ordered(order: Resource, expected: str, indicator: str | None) 
         row("given twice: the first full dose, which ends the step-up", doses(7, 4), FLAGGED),
         row("given three times: a full dose was among them", doses(10, 7, 4), NOT_APPLICABLE),
         row("for weeks", doses(40, 37, 34, 27, 20, 13, 6), NOT_APPLICABLE),
-        row("once, at full dose", [dose(10, 1.5)], NOT_APPLICABLE),
-        row("three times at the first step-up dose", [dose(15, 0.06), dose(12, 0.06), dose(9, 0.06)], FLAGGED),
-        row("a restart after full doses", [dose(70, 1.5), dose(63, 1.5), dose(3, 0.06)], FLAGGED),
-        row("a restart that has come to a full dose", [dose(70, 1.5), dose(9, 0.06), dose(2, 1.5)], NOT_APPLICABLE),
+        row("once, at full dose", [dose(TEC, 10, 1.5)], NOT_APPLICABLE),
+        row(
+            "three times at the first step-up dose",
+            [dose(TEC, 15, 0.06), dose(TEC, 12, 0.06), dose(TEC, 9, 0.06)],
+            FLAGGED,
+        ),
+        row("a restart after full doses", [dose(TEC, 70, 1.5), dose(TEC, 63, 1.5), dose(TEC, 3, 0.06)], FLAGGED),
+        row(
+            "a restart that has come to a full dose",
+            [dose(TEC, 70, 1.5), dose(TEC, 9, 0.06), dose(TEC, 2, 1.5)],
+            NOT_APPLICABLE,
+        ),
         row("once, 28 days ago: the longest that a step-up takes", doses(28), FLAGGED),
         row("once, 29 days ago: other doses were given elsewhere, or none", doses(29), CANNOT_TELL),
-        row("42 days ago, a full dose", [dose(42, 1.5)], NOT_APPLICABLE),
-        row("43 days ago, a full dose: goes on, or begins again", [dose(43, 1.5)], CANNOT_TELL),
-        row("112 days ago, a full dose", [dose(112, 1.5)], CANNOT_TELL),
-        row("113 days ago, a full dose: is stepped up again", [dose(113, 1.5)], FLAGGED),
+        row("42 days ago, a full dose", [dose(TEC, 42, 1.5)], NOT_APPLICABLE),
+        row("43 days ago, a full dose: goes on, or begins again", [dose(TEC, 43, 1.5)], CANNOT_TELL),
+        row("112 days ago, a full dose", [dose(TEC, 112, 1.5)], CANNOT_TELL),
+        row("113 days ago, a full dose: is stepped up again", [dose(TEC, 113, 1.5)], FLAGGED),
         row("a year ago", doses(365), FLAGGED),
         row("in the patient's list for a year", [reported("teclistamab", days_ago(365), asserted=TODAY)], CANNOT_TELL),
         row("another one was given", [given("talquetamab", days_ago(10))], FLAGGED),
@@ -151,14 +145,14 @@ def test_a_bispecific_antibody_is_asked_about_where_it_is_stepped_up(history: li
 @pytest.mark.parametrize(
     ("history", "amount", "expected"),
     [
-        row("a step-up dose after full doses: begins again", [dose(60, 1.5), dose(53, 1.5)], 0.3, FLAGGED),
+        row("a step-up dose after full doses: begins again", [dose(TEC, 60, 1.5), dose(TEC, 53, 1.5)], 0.3, FLAGGED),
         row("a step-up dose, whatever was given", [given("teclistamab", "2026")], 0.06, FLAGGED),
-        row("a full dose after a step-up dose", [dose(3, 0.3)], 1.5, FLAGGED),
-        row("a full dose after full doses", [dose(9, 1.5), dose(2, 1.5)], 1.5, NOT_APPLICABLE),
+        row("a full dose after a step-up dose", [dose(TEC, 3, 0.3)], 1.5, FLAGGED),
+        row("a full dose after full doses", [dose(TEC, 9, 1.5), dose(TEC, 2, 1.5)], 1.5, NOT_APPLICABLE),
     ],
 )
 def test_the_ordered_amount_tells_a_step_up(history: list[Resource], amount: float, expected: str) -> None:
-    assessment = sign([*PNEUMONIA, *history], order_of(amount))
+    assessment = sign([*PNEUMONIA, *history], draft(TEC, amount))
 
     assert outcome(assessment, "R24") == expected
 
